@@ -1,0 +1,2 @@
+//! The measurements behind `cargo xtask bench`.
+fn main() {}

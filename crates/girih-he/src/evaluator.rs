@@ -1,0 +1,100 @@
+//! The instruction set: what circuits, tiles and layers may ask of a scheme.
+//!
+//! Layers are written once against [`Evaluator`] and run in clear, counted, recorded or encrypted.
+//! Levels and scales never appear in layer code: a compiled program gets them from passes, an eager
+//! user from the adaptor `Auto`, which rescales after products and aligns levels.
+
+use crate::{Level, Result, Rotation};
+
+/// Slot-wise approximate arithmetic on vectors of [`slots`](Evaluator::slots) real values.
+///
+/// Products leave the *product scale*: a value that has not been rescaled yet. Sums want operands of
+/// one state; [`Leveled::rescale`] returns to the canonical scale one level below.
+///
+/// The first group of methods is required. The composites below have correct defaults (a loop over
+/// the first group); a scheme overrides them where it knows better (hoisting, one relinearisation,
+/// one division by the special modulus).
+pub trait Evaluator {
+    /// An encrypted (or clear, counted, recorded) vector. Cloning is cheap or at worst a copy.
+    type Ciphertext: Clone;
+    /// A constant vector, encoded on first use at the level and scale it meets.
+    type Plaintext: Clone;
+
+    /// Number of slots of every ciphertext.
+    fn slots(&self) -> usize;
+
+    /// A named constant vector; shorter input is filled with zeros.
+    ///
+    /// # Errors
+    /// More values than slots, or a value that is not finite.
+    fn constant(&self, name: &str, values: &[f64]) -> Result<Self::Plaintext>;
+
+    /// `a + b`.
+    fn add(&self, a: &Self::Ciphertext, b: &Self::Ciphertext) -> Result<Self::Ciphertext>;
+    /// `a - b`.
+    fn sub(&self, a: &Self::Ciphertext, b: &Self::Ciphertext) -> Result<Self::Ciphertext>;
+    /// `-a`.
+    fn neg(&self, a: &Self::Ciphertext) -> Result<Self::Ciphertext>;
+    /// `a + p`, the constant encoded at the scale of `a`.
+    fn add_plain(&self, a: &Self::Ciphertext, p: &Self::Plaintext) -> Result<Self::Ciphertext>;
+    /// `a ⊙ p`, at the product scale.
+    fn mul_plain(&self, a: &Self::Ciphertext, p: &Self::Plaintext) -> Result<Self::Ciphertext>;
+    /// `a + s` in every slot.
+    fn add_scalar(&self, a: &Self::Ciphertext, s: f64) -> Result<Self::Ciphertext>;
+    /// `a · s` in every slot, at the product scale.
+    fn mul_scalar(&self, a: &Self::Ciphertext, s: f64) -> Result<Self::Ciphertext>;
+    /// `a ⊙ b`, relinearised, at the product scale.
+    fn mul(&self, a: &Self::Ciphertext, b: &Self::Ciphertext) -> Result<Self::Ciphertext>;
+    /// `out[i] = a[(i + by) mod slots]`.
+    fn rotate(&self, a: &Self::Ciphertext, by: Rotation) -> Result<Self::Ciphertext>;
+    /// The complex conjugate of every slot (the identity on real vectors).
+    fn conjugate(&self, a: &Self::Ciphertext) -> Result<Self::Ciphertext>;
+
+    /// Several rotations of one ciphertext. CKKS decomposes it once (hoisting).
+    fn rotate_many(&self, a: &Self::Ciphertext, by: &[Rotation]) -> Result<Vec<Self::Ciphertext>> {
+        by.iter().map(|&r| self.rotate(a, r)).collect()
+    }
+
+    /// `Σ aᵢ ⊙ pᵢ`, at the product scale. CKKS accumulates without intermediate reductions.
+    fn dot_plain(&self, terms: &[(&Self::Ciphertext, &Self::Plaintext)]) -> Result<Self::Ciphertext> {
+        let mut products = terms.iter().map(|(a, p)| self.mul_plain(a, p));
+        let first = products.next().ok_or(crate::Error::EmptySum { op: "dot_plain" })??;
+        products.try_fold(first, |sum, product| self.add(&sum, &product?))
+    }
+
+    /// `Σ aᵢ ⊙ bᵢ`, at the product scale. CKKS relinearises once.
+    fn dot(&self, terms: &[(&Self::Ciphertext, &Self::Ciphertext)]) -> Result<Self::Ciphertext> {
+        let mut products = terms.iter().map(|(a, b)| self.mul(a, b));
+        let first = products.next().ok_or(crate::Error::EmptySum { op: "dot" })??;
+        products.try_fold(first, |sum, product| self.add(&sum, &product?))
+    }
+
+    /// `Σ rotate(aᵢ, rᵢ)`: the giant steps of a linear transform. CKKS divides by the special
+    /// modulus once for all terms.
+    fn sum_rotated(&self, terms: &[(&Self::Ciphertext, Rotation)]) -> Result<Self::Ciphertext> {
+        let mut rotated = terms.iter().map(|(a, r)| self.rotate(a, *r));
+        let first = rotated.next().ok_or(crate::Error::EmptySum { op: "sum_rotated" })??;
+        rotated.try_fold(first, |sum, term| self.add(&sum, &term?))
+    }
+}
+
+/// Level management: what compiled programs and adaptors see; layer code never does.
+pub trait Leveled: Evaluator {
+    /// Multiplications left.
+    fn level(&self, a: &Self::Ciphertext) -> Level;
+    /// Whether `a` is at the product scale (a product not rescaled yet).
+    fn is_product(&self, a: &Self::Ciphertext) -> bool;
+    /// From the product scale at level `l` to the canonical scale at level `l - 1`.
+    ///
+    /// # Errors
+    /// `a` is not at the product scale, or no level is left.
+    fn rescale(&self, a: &Self::Ciphertext) -> Result<Self::Ciphertext>;
+    /// The same value at a lower level, on its canonical scale.
+    fn drop_to(&self, a: &Self::Ciphertext, level: Level) -> Result<Self::Ciphertext>;
+}
+
+/// Evaluators that can raise an exhausted ciphertext.
+pub trait Bootstrap: Leveled {
+    /// The same value (up to the precision of the bootstrapping) at a higher level.
+    fn bootstrap(&self, a: &Self::Ciphertext) -> Result<Self::Ciphertext>;
+}

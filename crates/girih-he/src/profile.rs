@@ -1,0 +1,127 @@
+//! What a compiler knows of a scheme without seeing a ring: plain numbers.
+
+use std::collections::BTreeMap;
+
+use crate::{Level, Rotation};
+
+/// The evaluation keys a program needs, each with the highest level at which it is used.
+///
+/// A key generated for level `l` serves every level below, and is smaller than one for a higher level.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyManifest {
+    /// Highest level of a product of two ciphertexts, if there is one.
+    pub relinearization: Option<Level>,
+    /// Rotations (normalised to `1..slots`), each with its highest level.
+    pub rotations: BTreeMap<Rotation, Level>,
+    /// Highest level of a conjugation, if there is one.
+    pub conjugation: Option<Level>,
+}
+
+/// The primitive operations that are priced and timed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Primitive {
+    /// Sum, difference or negation of ciphertexts, sum with a constant.
+    Add,
+    /// Product with a constant vector (one term of a sum of products).
+    MulPlain,
+    /// Product with a scalar.
+    MulScalar,
+    /// Product of two ciphertexts without relinearisation (one term of a sum of products).
+    Mul,
+    /// Relinearisation of a product.
+    Relinearize,
+    /// Rotation or conjugation that pays for its own decomposition.
+    Rotate,
+    /// Rotation of a value whose decomposition is shared.
+    HoistedRotate,
+    /// Rescaling.
+    Rescale,
+    /// Change to a lower level.
+    DropTo,
+    /// Bootstrapping.
+    Bootstrap,
+}
+
+impl Primitive {
+    /// All primitives, in the order of reports.
+    pub const ALL: [Primitive; 10] = [
+        Primitive::Add,
+        Primitive::MulPlain,
+        Primitive::MulScalar,
+        Primitive::Mul,
+        Primitive::Relinearize,
+        Primitive::Rotate,
+        Primitive::HoistedRotate,
+        Primitive::Rescale,
+        Primitive::DropTo,
+        Primitive::Bootstrap,
+    ];
+
+    /// The name in reports and JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Primitive::Add => "add",
+            Primitive::MulPlain => "mul_plain",
+            Primitive::MulScalar => "mul_scalar",
+            Primitive::Mul => "mul",
+            Primitive::Relinearize => "relinearize",
+            Primitive::Rotate => "rotate",
+            Primitive::HoistedRotate => "hoisted_rotate",
+            Primitive::Rescale => "rescale",
+            Primitive::DropTo => "drop_to",
+            Primitive::Bootstrap => "bootstrap",
+        }
+    }
+}
+
+/// Standard deviations, in units of the integer coefficients as seen in a slot, of the errors that
+/// the scheme's operations add. Divide by the scale to obtain the error of a value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NoiseProfile {
+    /// Of a fresh ciphertext.
+    pub fresh: f64,
+    /// Of rounding a constant vector to integers.
+    pub encoding: f64,
+    /// Of the rounding in one rescaling.
+    pub rescale: f64,
+    /// Of one key switch.
+    pub key_switch: f64,
+}
+
+/// What a compiler and a cost evaluator know of a scheme: slots, levels, prices, errors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeProfile {
+    /// Slots of a ciphertext.
+    pub slots: usize,
+    /// log2 of the canonical scale, by level (index 0 is level 0).
+    pub log_scale: Vec<f64>,
+    /// Seconds of a primitive by level: `seconds[primitive][level]`; a missing primitive is free.
+    pub seconds: BTreeMap<Primitive, Vec<f64>>,
+    /// Bytes of a ciphertext, by level.
+    pub ciphertext_bytes: Vec<u64>,
+    /// Bytes of an encoded constant, by level.
+    pub plaintext_bytes: Vec<u64>,
+    /// Bytes of one key-switching key, by its level.
+    pub key_bytes: Vec<u64>,
+    /// Errors of the operations.
+    pub noise: NoiseProfile,
+}
+
+impl HeProfile {
+    /// The highest level.
+    #[must_use]
+    pub fn top(&self) -> Level {
+        Level(u8::try_from(self.log_scale.len().saturating_sub(1)).unwrap_or(u8::MAX))
+    }
+
+    /// Seconds of one primitive at a level.
+    #[must_use]
+    pub fn seconds_of(&self, primitive: Primitive, level: Level) -> f64 {
+        self.seconds
+            .get(&primitive)
+            .and_then(|by_level| by_level.get(level.0 as usize))
+            .copied()
+            .unwrap_or(0.0)
+    }
+}

@@ -1,0 +1,251 @@
+//! A homomorphic computation as data: a list of instructions in static single assignment form.
+//!
+//! A program can be printed, parsed, verified, priced and compared without any key. Constants are
+//! referred to by name; their values live beside the program in [`Constants`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::{Level, Rotation};
+
+/// Index of the instruction that defines a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ValueId(pub u32);
+
+impl ValueId {
+    /// The index as a `usize`.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Index into [`Program::constants`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConstId(pub u32);
+
+impl ConstId {
+    /// The index as a `usize`.
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One operation; the methods of [`Evaluator`](crate::Evaluator) and
+/// [`Leveled`](crate::Leveled), one variant each.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Op {
+    /// An encrypted input, by name.
+    Input(String),
+    /// `a + b`.
+    Add(ValueId, ValueId),
+    /// `a - b`.
+    Sub(ValueId, ValueId),
+    /// `-a`.
+    Neg(ValueId),
+    /// `a + p`.
+    AddPlain(ValueId, ConstId),
+    /// `a ⊙ p`.
+    MulPlain(ValueId, ConstId),
+    /// `a + s`.
+    AddScalar(ValueId, f64),
+    /// `a · s`.
+    MulScalar(ValueId, f64),
+    /// `a ⊙ b`, relinearised.
+    Mul(ValueId, ValueId),
+    /// `rotate(a, r)`. Rotations of one value are hoisted together by the executor.
+    Rotate(ValueId, Rotation),
+    /// `conj(a)`.
+    Conjugate(ValueId),
+    /// `Σ aᵢ ⊙ pᵢ`.
+    DotPlain(Vec<(ValueId, ConstId)>),
+    /// `Σ aᵢ ⊙ bᵢ`, relinearised once.
+    Dot(Vec<(ValueId, ValueId)>),
+    /// `Σ rotate(aᵢ, rᵢ)`.
+    SumRotated(Vec<(ValueId, Rotation)>),
+    /// To the canonical scale one level below.
+    Rescale(ValueId),
+    /// To the canonical scale of a lower level.
+    DropTo(ValueId, Level),
+    /// To a higher level.
+    Bootstrap(ValueId),
+}
+
+impl Op {
+    /// The name in the text form.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Input(_) => "input",
+            Op::Add(..) => "add",
+            Op::Sub(..) => "sub",
+            Op::Neg(_) => "neg",
+            Op::AddPlain(..) => "add_plain",
+            Op::MulPlain(..) => "mul_plain",
+            Op::AddScalar(..) => "add_scalar",
+            Op::MulScalar(..) => "mul_scalar",
+            Op::Mul(..) => "mul",
+            Op::Rotate(..) => "rotate",
+            Op::Conjugate(_) => "conjugate",
+            Op::DotPlain(_) => "dot_plain",
+            Op::Dot(_) => "dot",
+            Op::SumRotated(_) => "sum_rotated",
+            Op::Rescale(_) => "rescale",
+            Op::DropTo(..) => "drop_to",
+            Op::Bootstrap(_) => "bootstrap",
+        }
+    }
+
+    /// The values the operation reads, in order, with repetitions.
+    #[must_use]
+    pub fn operands(&self) -> Vec<ValueId> {
+        match self {
+            Op::Input(_) => Vec::new(),
+            Op::Add(a, b) | Op::Sub(a, b) | Op::Mul(a, b) => vec![*a, *b],
+            Op::Neg(a)
+            | Op::AddPlain(a, _)
+            | Op::MulPlain(a, _)
+            | Op::AddScalar(a, _)
+            | Op::MulScalar(a, _)
+            | Op::Rotate(a, _)
+            | Op::Conjugate(a)
+            | Op::Rescale(a)
+            | Op::DropTo(a, _)
+            | Op::Bootstrap(a) => vec![*a],
+            Op::DotPlain(terms) => terms.iter().map(|t| t.0).collect(),
+            Op::Dot(terms) => terms.iter().flat_map(|t| [t.0, t.1]).collect(),
+            Op::SumRotated(terms) => terms.iter().map(|t| t.0).collect(),
+        }
+    }
+
+    /// The same operation with every operand replaced.
+    #[must_use]
+    pub fn map_operands(&self, mut f: impl FnMut(ValueId) -> ValueId) -> Op {
+        match self {
+            Op::Input(name) => Op::Input(name.clone()),
+            Op::Add(a, b) => Op::Add(f(*a), f(*b)),
+            Op::Sub(a, b) => Op::Sub(f(*a), f(*b)),
+            Op::Mul(a, b) => Op::Mul(f(*a), f(*b)),
+            Op::Neg(a) => Op::Neg(f(*a)),
+            Op::AddPlain(a, p) => Op::AddPlain(f(*a), *p),
+            Op::MulPlain(a, p) => Op::MulPlain(f(*a), *p),
+            Op::AddScalar(a, s) => Op::AddScalar(f(*a), *s),
+            Op::MulScalar(a, s) => Op::MulScalar(f(*a), *s),
+            Op::Rotate(a, r) => Op::Rotate(f(*a), *r),
+            Op::Conjugate(a) => Op::Conjugate(f(*a)),
+            Op::DotPlain(terms) => Op::DotPlain(terms.iter().map(|(a, p)| (f(*a), *p)).collect()),
+            Op::Dot(terms) => Op::Dot(terms.iter().map(|(a, b)| (f(*a), f(*b))).collect()),
+            Op::SumRotated(terms) => Op::SumRotated(terms.iter().map(|(a, r)| (f(*a), *r)).collect()),
+            Op::Rescale(a) => Op::Rescale(f(*a)),
+            Op::DropTo(a, l) => Op::DropTo(f(*a), *l),
+            Op::Bootstrap(a) => Op::Bootstrap(f(*a)),
+        }
+    }
+
+    /// Whether the result is at the product scale whatever the operands are.
+    #[must_use]
+    pub fn makes_product(&self) -> bool {
+        matches!(self, Op::MulPlain(..) | Op::MulScalar(..) | Op::Mul(..) | Op::DotPlain(_) | Op::Dot(_))
+    }
+}
+
+/// Where a value stands in the modulus chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct State {
+    /// Multiplications left.
+    pub level: Level,
+    /// Whether the value is a product that has not been rescaled.
+    pub product: bool,
+}
+
+/// One instruction: an operation and, once the level pass has run, the state of its result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inst {
+    /// The operation.
+    pub op: Op,
+    /// Level and scale state of the result; `None` before levels are assigned.
+    pub state: Option<State>,
+    /// Index into [`Program::regions`] of the layer the instruction belongs to.
+    pub region: u32,
+}
+
+/// A homomorphic computation in static single assignment form.
+///
+/// Instruction `i` defines value `%i`; operands refer to earlier instructions only.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Program {
+    /// Name, as in the text form.
+    pub name: String,
+    /// Slots of every value.
+    pub slots: usize,
+    /// The instructions, in an order that respects their dependencies.
+    pub insts: Vec<Inst>,
+    /// Names of the constants, by [`ConstId`].
+    pub constants: Vec<String>,
+    /// Names of the layers, by [`Inst::region`].
+    pub regions: Vec<String>,
+    /// Named results.
+    pub outputs: Vec<(String, ValueId)>,
+}
+
+impl Program {
+    /// The names of the encrypted inputs, in order of appearance.
+    pub fn inputs(&self) -> impl Iterator<Item = (&str, ValueId)> {
+        self.insts.iter().enumerate().filter_map(|(i, inst)| match &inst.op {
+            Op::Input(name) => Some((name.as_str(), ValueId(i as u32))),
+            _ => None,
+        })
+    }
+
+    /// For every value, how many operands and outputs refer to it.
+    #[must_use]
+    pub fn use_counts(&self) -> Vec<u32> {
+        let mut uses = vec![0; self.insts.len()];
+        for inst in &self.insts {
+            for v in inst.op.operands() {
+                uses[v.index()] += 1;
+            }
+        }
+        for (_, v) in &self.outputs {
+            uses[v.index()] += 1;
+        }
+        uses
+    }
+}
+
+/// The values of a program's constants, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Constants {
+    values: BTreeMap<String, Arc<[f64]>>,
+}
+
+impl Constants {
+    /// Adds or replaces a constant.
+    pub fn insert(&mut self, name: impl Into<String>, values: impl Into<Arc<[f64]>>) {
+        self.values.insert(name.into(), values.into());
+    }
+
+    /// The values of a constant.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Arc<[f64]>> {
+        self.values.get(name)
+    }
+
+    /// Number of constants.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// All constants, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Arc<[f64]>)> {
+        self.values.iter().map(|(name, values)| (name.as_str(), values))
+    }
+}

@@ -55,6 +55,14 @@ pub enum Error {
         /// log2 of the right scale.
         rhs: f64,
     },
+    /// One operand is a product not yet rescaled and the other is not.
+    #[error(
+        "{op}: one operand is a product that has not been rescaled, the other is not; rescale the product first"
+    )]
+    MixedScales {
+        /// The operation.
+        op: &'static str,
+    },
     /// A product of a value that has not been rescaled.
     #[error("{op}: the operand is a product that has not been rescaled")]
     NotRescaled {
@@ -68,7 +76,9 @@ pub enum Error {
         level: Level,
     },
     /// No level left for the operation.
-    #[error("{op}: needs {needed} level(s), the operand has {left}; choose parameters with more levels or bootstrap before")]
+    #[error(
+        "{op}: needs {needed} level(s), the operand has {left}; choose parameters with more levels or bootstrap before"
+    )]
     LevelExhausted {
         /// The operation.
         op: &'static str,
@@ -78,7 +88,9 @@ pub enum Error {
         left: u8,
     },
     /// A rotation, conjugation or relinearisation whose key was not generated.
-    #[error("{op}: no key for {key}; generate it (the key manifest of the program lists all it needs)")]
+    #[error(
+        "{op}: no key for {key}; generate it (the key manifest of the program lists all it needs)"
+    )]
     MissingKey {
         /// The operation.
         op: &'static str,
@@ -106,6 +118,36 @@ pub enum Error {
         name: String,
         /// What is wrong with it.
         why: String,
+    },
+    /// A program recorded for another number of slots.
+    #[error(
+        "the program has {program} slots, the evaluator {evaluator}; compile it for these parameters"
+    )]
+    SlotMismatch {
+        /// Slots of the program.
+        program: usize,
+        /// Slots of the evaluator.
+        evaluator: usize,
+    },
+    /// A program output that cannot be declared.
+    #[error("output {name:?}: {why}")]
+    Output {
+        /// Name of the output.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// One name for two constants with different values.
+    #[error("constant {name:?} was defined before with other values; give it another name")]
+    ConstantRedefined {
+        /// Name of the constant.
+        name: String,
+    },
+    /// A constant whose values are not there.
+    #[error("constant {name:?} has no values; add it to the constants of the program")]
+    MissingConstant {
+        /// Name of the constant.
+        name: String,
     },
     /// A program that refers to values or constants it does not define, or breaks a rule.
     #[error("program: instruction %{at}: {why}")]

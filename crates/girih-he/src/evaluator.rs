@@ -56,16 +56,23 @@ pub trait Evaluator {
     }
 
     /// `Σ aᵢ ⊙ pᵢ`, at the product scale. CKKS accumulates without intermediate reductions.
-    fn dot_plain(&self, terms: &[(&Self::Ciphertext, &Self::Plaintext)]) -> Result<Self::Ciphertext> {
+    fn dot_plain(
+        &self,
+        terms: &[(&Self::Ciphertext, &Self::Plaintext)],
+    ) -> Result<Self::Ciphertext> {
         let mut products = terms.iter().map(|(a, p)| self.mul_plain(a, p));
-        let first = products.next().ok_or(crate::Error::EmptySum { op: "dot_plain" })??;
+        let first = products
+            .next()
+            .ok_or(crate::Error::EmptySum { op: "dot_plain" })??;
         products.try_fold(first, |sum, product| self.add(&sum, &product?))
     }
 
     /// `Σ aᵢ ⊙ bᵢ`, at the product scale. CKKS relinearises once.
     fn dot(&self, terms: &[(&Self::Ciphertext, &Self::Ciphertext)]) -> Result<Self::Ciphertext> {
         let mut products = terms.iter().map(|(a, b)| self.mul(a, b));
-        let first = products.next().ok_or(crate::Error::EmptySum { op: "dot" })??;
+        let first = products
+            .next()
+            .ok_or(crate::Error::EmptySum { op: "dot" })??;
         products.try_fold(first, |sum, product| self.add(&sum, &product?))
     }
 
@@ -73,7 +80,9 @@ pub trait Evaluator {
     /// modulus once for all terms.
     fn sum_rotated(&self, terms: &[(&Self::Ciphertext, Rotation)]) -> Result<Self::Ciphertext> {
         let mut rotated = terms.iter().map(|(a, r)| self.rotate(a, *r));
-        let first = rotated.next().ok_or(crate::Error::EmptySum { op: "sum_rotated" })??;
+        let first = rotated
+            .next()
+            .ok_or(crate::Error::EmptySum { op: "sum_rotated" })??;
         rotated.try_fold(first, |sum, term| self.add(&sum, &term?))
     }
 }

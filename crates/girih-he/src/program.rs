@@ -3,10 +3,10 @@
 //! A program can be printed, parsed, verified, priced and compared without any key. Constants are
 //! referred to by name; their values live beside the program in [`Constants`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::{Level, Rotation};
+use crate::{Error, Level, Result, Rotation};
 
 /// Index of the instruction that defines a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,6 +119,16 @@ impl Op {
         }
     }
 
+    /// The constants the operation reads, in order, with repetitions.
+    #[must_use]
+    pub fn constants(&self) -> Vec<ConstId> {
+        match self {
+            Op::AddPlain(_, p) | Op::MulPlain(_, p) => vec![*p],
+            Op::DotPlain(terms) => terms.iter().map(|t| t.1).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The same operation with every operand replaced.
     #[must_use]
     pub fn map_operands(&self, mut f: impl FnMut(ValueId) -> ValueId) -> Op {
@@ -136,7 +146,9 @@ impl Op {
             Op::Conjugate(a) => Op::Conjugate(f(*a)),
             Op::DotPlain(terms) => Op::DotPlain(terms.iter().map(|(a, p)| (f(*a), *p)).collect()),
             Op::Dot(terms) => Op::Dot(terms.iter().map(|(a, b)| (f(*a), f(*b))).collect()),
-            Op::SumRotated(terms) => Op::SumRotated(terms.iter().map(|(a, r)| (f(*a), *r)).collect()),
+            Op::SumRotated(terms) => {
+                Op::SumRotated(terms.iter().map(|(a, r)| (f(*a), *r)).collect())
+            }
             Op::Rescale(a) => Op::Rescale(f(*a)),
             Op::DropTo(a, l) => Op::DropTo(f(*a), *l),
             Op::Bootstrap(a) => Op::Bootstrap(f(*a)),
@@ -146,7 +158,10 @@ impl Op {
     /// Whether the result is at the product scale whatever the operands are.
     #[must_use]
     pub fn makes_product(&self) -> bool {
-        matches!(self, Op::MulPlain(..) | Op::MulScalar(..) | Op::Mul(..) | Op::DotPlain(_) | Op::Dot(_))
+        matches!(
+            self,
+            Op::MulPlain(..) | Op::MulScalar(..) | Op::Mul(..) | Op::DotPlain(_) | Op::Dot(_)
+        )
     }
 }
 
@@ -192,10 +207,96 @@ pub struct Program {
 impl Program {
     /// The names of the encrypted inputs, in order of appearance.
     pub fn inputs(&self) -> impl Iterator<Item = (&str, ValueId)> {
-        self.insts.iter().enumerate().filter_map(|(i, inst)| match &inst.op {
-            Op::Input(name) => Some((name.as_str(), ValueId(i as u32))),
-            _ => None,
-        })
+        self.insts
+            .iter()
+            .enumerate()
+            .filter_map(|(i, inst)| match &inst.op {
+                Op::Input(name) => Some((name.as_str(), ValueId(i as u32))),
+                _ => None,
+            })
+    }
+
+    /// Whether the program is well formed: 1 to [`MAX_SLOTS`](crate::MAX_SLOTS) slots, operands
+    /// earlier than their use, constants, regions and outputs in range, no empty sum, finite scalars,
+    /// no name twice.
+    ///
+    /// # Errors
+    /// The first instruction that breaks a rule.
+    pub fn check(&self) -> Result<()> {
+        let fail = |at: usize, why: String| Err(Error::Program { at, why });
+        if !(1..=crate::MAX_SLOTS).contains(&self.slots) {
+            return fail(0, format!("{} slots: a program has 1 to 2^30", self.slots));
+        }
+        if u32::try_from(self.insts.len()).is_err() {
+            return fail(
+                self.insts.len(),
+                "a program holds at most 2^32 instructions".into(),
+            );
+        }
+        let mut inputs = BTreeSet::new();
+        for (at, inst) in self.insts.iter().enumerate() {
+            let operands = inst.op.operands();
+            if let Some(v) = operands.iter().find(|v| v.index() >= at) {
+                return fail(at, format!("uses %{} before it is defined", v.0));
+            }
+            if let Some(p) = inst
+                .op
+                .constants()
+                .iter()
+                .find(|p| p.index() >= self.constants.len())
+            {
+                return fail(
+                    at,
+                    format!(
+                        "uses constant {}, the program has {}",
+                        p.0,
+                        self.constants.len()
+                    ),
+                );
+            }
+            if inst.region as usize >= self.regions.len() {
+                return fail(
+                    at,
+                    format!(
+                        "is in region {}, the program has {}",
+                        inst.region,
+                        self.regions.len()
+                    ),
+                );
+            }
+            match &inst.op {
+                Op::Input(name) if !inputs.insert(name) => {
+                    return fail(at, format!("input {name:?} occurs twice"));
+                }
+                Op::AddScalar(_, s) | Op::MulScalar(_, s) if !s.is_finite() => {
+                    return fail(at, format!("the scalar is {s}"));
+                }
+                Op::DotPlain(_) | Op::Dot(_) | Op::SumRotated(_) if operands.is_empty() => {
+                    return fail(at, "a sum needs at least one term".into());
+                }
+                _ => {}
+            }
+        }
+        let mut outputs = BTreeSet::new();
+        for (name, v) in &self.outputs {
+            let error = |why: &str| {
+                Err(Error::Output {
+                    name: name.clone(),
+                    why: why.into(),
+                })
+            };
+            if v.index() >= self.insts.len() {
+                return error("refers to a value that is not defined");
+            }
+            if !outputs.insert(name) {
+                return error("declared twice");
+            }
+        }
+        let mut constants = BTreeSet::new();
+        if let Some(name) = self.constants.iter().find(|name| !constants.insert(*name)) {
+            return Err(Error::ConstantRedefined { name: name.clone() });
+        }
+        Ok(())
     }
 
     /// For every value, how many operands and outputs refer to it.
@@ -246,6 +347,8 @@ impl Constants {
 
     /// All constants, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Arc<[f64]>)> {
-        self.values.iter().map(|(name, values)| (name.as_str(), values))
+        self.values
+            .iter()
+            .map(|(name, values)| (name.as_str(), values))
     }
 }

@@ -1,0 +1,299 @@
+//! The oracle: the same operations on plain `f64` vectors.
+
+use std::sync::Arc;
+
+use crate::values::{MAX_SLOTS, check_scalar, padded, rotated};
+use crate::{Bootstrap, Error, Evaluator, Level, Leveled, Result, Rotation, State, rules};
+
+/// Slot-wise `f64` arithmetic, the meaning of every program.
+///
+/// [`unlimited`](ClearEvaluator::unlimited) computes anything; [`leveled`](ClearEvaluator::leveled)
+/// tracks levels and products and refuses what an encrypted run would refuse (see [`rules`]).
+#[derive(Clone, Debug)]
+pub struct ClearEvaluator {
+    slots: usize,
+    top: Option<Level>,
+}
+
+/// A vector of one value per slot, with its place in the modulus chain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClearVector {
+    values: Arc<[f64]>,
+    state: State,
+}
+
+impl ClearVector {
+    /// The values, one per slot.
+    #[must_use]
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// Level and product flag (meaningless under an unlimited evaluator).
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+}
+
+impl ClearEvaluator {
+    /// Any number of products, no rescaling needed.
+    ///
+    /// # Panics
+    /// `slots` is zero or above [`MAX_SLOTS`].
+    #[must_use]
+    pub fn unlimited(slots: usize) -> Self {
+        assert!(
+            (1..=MAX_SLOTS).contains(&slots),
+            "{slots} slots: a program has 1 to 2^30"
+        );
+        ClearEvaluator { slots, top: None }
+    }
+
+    /// Levels are counted from `top` and the [`rules`] enforced.
+    ///
+    /// # Panics
+    /// `slots` is zero or above [`MAX_SLOTS`].
+    #[must_use]
+    pub fn leveled(slots: usize, top: Level) -> Self {
+        ClearEvaluator {
+            top: Some(top),
+            ..Self::unlimited(slots)
+        }
+    }
+
+    /// The counterpart of encryption: a vector at the top level, filled with zeros.
+    ///
+    /// # Errors
+    /// More values than slots, or a value that is not finite.
+    pub fn vector(&self, values: &[f64]) -> Result<ClearVector> {
+        let state = State {
+            level: self.top.unwrap_or(Level(u8::MAX)),
+            product: false,
+        };
+        Ok(ClearVector {
+            values: padded("vector", values, self.slots)?,
+            state,
+        })
+    }
+
+    /// The state a rule gives, or the old one when levels are not counted.
+    fn state(&self, a: &ClearVector, rule: impl FnOnce() -> Result<State>) -> Result<State> {
+        if self.top.is_some() {
+            rule()
+        } else {
+            Ok(a.state)
+        }
+    }
+
+    fn own<'a>(&self, op: &'static str, a: &'a ClearVector) -> Result<&'a [f64]> {
+        if a.values.len() == self.slots {
+            Ok(&a.values)
+        } else {
+            Err(Error::ForeignOperand { op })
+        }
+    }
+
+    fn plain<'a>(&self, op: &'static str, p: &'a Arc<[f64]>) -> Result<&'a [f64]> {
+        if p.len() == self.slots {
+            Ok(p)
+        } else {
+            Err(Error::ForeignOperand { op })
+        }
+    }
+
+    fn map(
+        &self,
+        op: &'static str,
+        a: &ClearVector,
+        state: State,
+        f: impl Fn(f64) -> f64,
+    ) -> Result<ClearVector> {
+        let values = self.own(op, a)?.iter().map(|&x| f(x)).collect();
+        Ok(ClearVector { values, state })
+    }
+}
+
+fn zip(a: &[f64], b: &[f64], f: impl Fn(f64, f64) -> f64) -> Arc<[f64]> {
+    a.iter().zip(b).map(|(&x, &y)| f(x, y)).collect()
+}
+
+impl Evaluator for ClearEvaluator {
+    type Ciphertext = ClearVector;
+    type Plaintext = Arc<[f64]>;
+
+    fn slots(&self) -> usize {
+        self.slots
+    }
+
+    fn constant(&self, name: &str, values: &[f64]) -> Result<Arc<[f64]>> {
+        padded(name, values, self.slots)
+    }
+
+    fn add(&self, a: &ClearVector, b: &ClearVector) -> Result<ClearVector> {
+        let state = self.state(a, || rules::sum("add", a.state, b.state))?;
+        Ok(ClearVector {
+            values: zip(self.own("add", a)?, self.own("add", b)?, |x, y| x + y),
+            state,
+        })
+    }
+
+    fn sub(&self, a: &ClearVector, b: &ClearVector) -> Result<ClearVector> {
+        let state = self.state(a, || rules::sum("sub", a.state, b.state))?;
+        Ok(ClearVector {
+            values: zip(self.own("sub", a)?, self.own("sub", b)?, |x, y| x - y),
+            state,
+        })
+    }
+
+    fn neg(&self, a: &ClearVector) -> Result<ClearVector> {
+        self.map("neg", a, a.state, |x| -x)
+    }
+
+    fn add_plain(&self, a: &ClearVector, p: &Arc<[f64]>) -> Result<ClearVector> {
+        let values = zip(
+            self.own("add_plain", a)?,
+            self.plain("add_plain", p)?,
+            |x, y| x + y,
+        );
+        Ok(ClearVector {
+            values,
+            state: a.state,
+        })
+    }
+
+    fn mul_plain(&self, a: &ClearVector, p: &Arc<[f64]>) -> Result<ClearVector> {
+        let state = self.state(a, || rules::product_plain("mul_plain", a.state))?;
+        let values = zip(
+            self.own("mul_plain", a)?,
+            self.plain("mul_plain", p)?,
+            |x, y| x * y,
+        );
+        Ok(ClearVector { values, state })
+    }
+
+    fn add_scalar(&self, a: &ClearVector, s: f64) -> Result<ClearVector> {
+        check_scalar("add_scalar", s)?;
+        self.map("add_scalar", a, a.state, |x| x + s)
+    }
+
+    fn mul_scalar(&self, a: &ClearVector, s: f64) -> Result<ClearVector> {
+        check_scalar("mul_scalar", s)?;
+        let state = self.state(a, || rules::product_plain("mul_scalar", a.state))?;
+        self.map("mul_scalar", a, state, |x| x * s)
+    }
+
+    fn mul(&self, a: &ClearVector, b: &ClearVector) -> Result<ClearVector> {
+        let state = self.state(a, || rules::product("mul", a.state, b.state))?;
+        Ok(ClearVector {
+            values: zip(self.own("mul", a)?, self.own("mul", b)?, |x, y| x * y),
+            state,
+        })
+    }
+
+    fn rotate(&self, a: &ClearVector, by: Rotation) -> Result<ClearVector> {
+        Ok(ClearVector {
+            values: rotated(self.own("rotate", a)?, by).into(),
+            state: a.state,
+        })
+    }
+
+    fn conjugate(&self, a: &ClearVector) -> Result<ClearVector> {
+        self.own("conjugate", a)?;
+        Ok(a.clone())
+    }
+}
+
+impl Leveled for ClearEvaluator {
+    fn level(&self, a: &ClearVector) -> Level {
+        a.state.level
+    }
+
+    fn is_product(&self, a: &ClearVector) -> bool {
+        a.state.product
+    }
+
+    fn rescale(&self, a: &ClearVector) -> Result<ClearVector> {
+        let state = self.state(a, || rules::rescale(a.state))?;
+        Ok(ClearVector { state, ..a.clone() })
+    }
+
+    fn drop_to(&self, a: &ClearVector, level: Level) -> Result<ClearVector> {
+        let state = self.state(a, || rules::drop_to(a.state, level))?;
+        Ok(ClearVector { state, ..a.clone() })
+    }
+}
+
+impl Bootstrap for ClearEvaluator {
+    fn bootstrap(&self, a: &ClearVector) -> Result<ClearVector> {
+        if a.state.product {
+            return Err(Error::NotRescaled { op: "bootstrap" });
+        }
+        let level = self.top.unwrap_or(a.state.level);
+        Ok(ClearVector {
+            state: State {
+                level,
+                product: false,
+            },
+            ..a.clone()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn rotation_goes_left() {
+        let eval = ClearEvaluator::unlimited(4);
+        let a = eval.vector(&[0.0, 1.0, 2.0, 3.0]).unwrap();
+        assert_eq!(
+            eval.rotate(&a, Rotation(1)).unwrap().values(),
+            [1.0, 2.0, 3.0, 0.0]
+        );
+        assert_eq!(
+            eval.rotate(&a, Rotation(-1)).unwrap().values(),
+            [3.0, 0.0, 1.0, 2.0]
+        );
+    }
+
+    #[test]
+    fn levels_run_out() {
+        let eval = ClearEvaluator::leveled(2, Level(1));
+        let a = eval.vector(&[3.0]).unwrap();
+        let sq = eval.mul(&a, &a).unwrap();
+        assert_eq!(eval.mul(&sq, &sq), Err(Error::NotRescaled { op: "mul" }));
+        assert_eq!(eval.add(&sq, &a), Err(Error::MixedScales { op: "add" }));
+        let sq = eval.rescale(&sq).unwrap();
+        assert_eq!(sq.values(), [9.0, 0.0]);
+        assert_eq!(
+            eval.mul(&sq, &sq),
+            Err(Error::LevelExhausted {
+                op: "mul",
+                needed: 1,
+                left: 0
+            })
+        );
+        assert!(matches!(
+            eval.add(&sq, &a),
+            Err(Error::LevelMismatch { .. })
+        ));
+        let low = eval.drop_to(&a, Level(0)).unwrap();
+        assert_eq!(eval.add(&sq, &low).unwrap().values(), [12.0, 0.0]);
+        assert_eq!(eval.level(&eval.bootstrap(&sq).unwrap()), Level(1));
+    }
+
+    #[test]
+    fn unlimited_counts_nothing() {
+        let eval = ClearEvaluator::unlimited(1);
+        let mut a = eval.vector(&[1.5]).unwrap();
+        for _ in 0..10 {
+            a = eval.mul(&a, &a).unwrap();
+            a = eval.add(&a, &eval.vector(&[0.1]).unwrap()).unwrap();
+            a = eval.mul_scalar(&a, 0.5).unwrap();
+        }
+        assert!(a.values()[0].is_finite());
+    }
+}

@@ -1,0 +1,291 @@
+//! Linear maps between slot vectors by generalised diagonals and baby-step giant-step rotations.
+//!
+//! A block of a matrix `M` acts on a slot vector `x` as `y[s] = Σ_r d_r[s] · x[(s + r) mod S]`, one term for
+//! every generalised diagonal `d_r[s] = M[s, s + r]` that is not zero (Halevi and Shoup, CRYPTO 2014). Writing
+//! `r = g + b` shares the rotations:
+//!
+//! `y = Σ_g rotate( Σ_b rotate(d_{g+b}, -g) ⊙ rotate(x, b), g )`
+//!
+//! with one hoisted rotation for every baby step `b` of an input and one rotation for every giant step `g` of an
+//! output. A [`LinearTransform`] holds the diagonals between several input and several output vectors; its
+//! [`Steps`] are chosen by counting. One multiplicative level, whatever the sizes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use girih_he::{Evaluator, Rotation};
+
+use crate::{Error, Result};
+
+/// Generalised diagonals from `inputs` slot vectors to `outputs` slot vectors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinearTransform {
+    slots: usize,
+    inputs: usize,
+    outputs: usize,
+    /// `diagonals[(output, input, r)][s]`, with `r` in `0..slots`.
+    diagonals: BTreeMap<(usize, usize, usize), Vec<f64>>,
+}
+
+/// How a rotation amount is split into a giant and a baby step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Steps {
+    /// Giant steps are multiples of this; `slots` means that there are only baby steps.
+    pub giant: usize,
+    /// Baby steps lie in `-giant/2..giant/2` instead of `0..giant`.
+    pub centred: bool,
+}
+
+impl Steps {
+    /// `(giant, baby)` with `giant + baby = r` modulo `slots`, both normalised to `0..slots`.
+    #[must_use]
+    pub fn split(self, r: usize, slots: usize) -> (usize, usize) {
+        if self.giant >= slots {
+            return (0, r);
+        }
+        let offset = if self.centred { self.giant / 2 } else { 0 };
+        let giant = (r + offset) / self.giant * self.giant % slots;
+        (giant, (r + slots - giant) % slots)
+    }
+}
+
+/// Prices of the parts of a linear transform, in any common unit.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepPrices {
+    /// Decomposing one input, paid once if it is rotated at all.
+    pub decompose: f64,
+    /// One further rotation of a decomposed input.
+    pub baby: f64,
+    /// One giant step.
+    pub giant: f64,
+    /// One product with a constant.
+    pub product: f64,
+}
+
+/// Counts of a linear transform under given steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StepCounts {
+    /// Inputs that are rotated.
+    pub decompositions: usize,
+    /// Hoisted rotations.
+    pub babies: usize,
+    /// Rotations of partial sums.
+    pub giants: usize,
+    /// Products with a constant.
+    pub products: usize,
+}
+
+impl StepCounts {
+    /// Total price.
+    #[must_use]
+    pub fn price(&self, prices: &StepPrices) -> f64 {
+        self.decompositions as f64 * prices.decompose
+            + self.babies as f64 * prices.baby
+            + self.giants as f64 * prices.giant
+            + self.products as f64 * prices.product
+    }
+}
+
+/// The rotations of a linear transform without its values: enough to count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pattern {
+    /// `(output, input, r)` of every diagonal that is not zero, sorted.
+    pub diagonals: Vec<(usize, usize, usize)>,
+}
+
+impl Pattern {
+    /// Counts under given steps.
+    #[must_use]
+    pub fn counts(&self, slots: usize, steps: Steps) -> StepCounts {
+        let mut babies = BTreeSet::new();
+        let mut giants = BTreeSet::new();
+        for &(output, input, r) in &self.diagonals {
+            let (giant, baby) = steps.split(r, slots);
+            if baby != 0 {
+                babies.insert((input, baby));
+            }
+            if giant != 0 {
+                giants.insert((output, giant));
+            }
+        }
+        let decomposed: BTreeSet<usize> = babies.iter().map(|b| b.0).collect();
+        StepCounts {
+            decompositions: decomposed.len(),
+            babies: babies.len(),
+            giants: giants.len(),
+            products: self.diagonals.len(),
+        }
+    }
+
+    /// The cheapest steps and their counts, over all powers of two, centred or not.
+    #[must_use]
+    pub fn best_steps(&self, slots: usize, prices: &StepPrices) -> (Steps, StepCounts) {
+        let mut best = None;
+        let mut giant = 1;
+        while giant <= slots {
+            for centred in [false, true] {
+                if centred && (giant == 1 || giant == slots) {
+                    continue;
+                }
+                let steps = Steps { giant, centred };
+                let counts = self.counts(slots, steps);
+                let price = counts.price(prices);
+                if best.is_none_or(|(p, _, _)| price < p) {
+                    best = Some((price, steps, counts));
+                }
+            }
+            giant *= 2;
+        }
+        let (_, steps, counts) = best.unwrap_or((
+            0.0,
+            Steps { giant: slots, centred: false },
+            StepCounts::default(),
+        ));
+        (steps, counts)
+    }
+}
+
+/// Forms `Σ xᵢ ⊙ wᵢ` for named weight vectors: plain constants, or weights that are encrypted themselves.
+pub trait WeightedSum<E: Evaluator> {
+    /// `Σ xᵢ ⊙ wᵢ` at the product scale.
+    ///
+    /// # Errors
+    /// Those of the evaluator.
+    fn weighted_sum(&self, eval: &E, terms: Vec<(E::Ciphertext, String, Vec<f64>)>) -> Result<E::Ciphertext>;
+}
+
+/// Weights known to the server: encoded constants.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlainWeights;
+
+impl<E: Evaluator> WeightedSum<E> for PlainWeights {
+    fn weighted_sum(&self, eval: &E, terms: Vec<(E::Ciphertext, String, Vec<f64>)>) -> Result<E::Ciphertext> {
+        let constants = terms
+            .iter()
+            .map(|(_, name, values)| eval.constant(name, values))
+            .collect::<girih_he::Result<Vec<_>>>()?;
+        let pairs: Vec<_> = terms.iter().zip(&constants).map(|((x, _, _), p)| (x, p)).collect();
+        Ok(eval.dot_plain(&pairs)?)
+    }
+}
+
+impl LinearTransform {
+    /// The zero map.
+    #[must_use]
+    pub fn new(slots: usize, inputs: usize, outputs: usize) -> Self {
+        LinearTransform { slots, inputs, outputs, diagonals: BTreeMap::new() }
+    }
+
+    /// Slots of every vector.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Adds `value · input[from]` to `output[to]`; all four indices are in range by contract.
+    pub fn add_entry(&mut self, output: usize, to: usize, input: usize, from: usize, value: f64) {
+        assert!(output < self.outputs && input < self.inputs && to < self.slots && from < self.slots);
+        let r = (from + self.slots - to) % self.slots;
+        let diagonal =
+            self.diagonals.entry((output, input, r)).or_insert_with(|| vec![0.0; self.slots]);
+        diagonal[to] += value;
+    }
+
+    /// The rotations in use.
+    #[must_use]
+    pub fn pattern(&self) -> Pattern {
+        Pattern { diagonals: self.diagonals.keys().copied().collect() }
+    }
+
+    /// `y = M x` in the clear: the oracle.
+    ///
+    /// # Panics
+    /// If the number or length of the inputs is not that of the transform.
+    #[must_use]
+    pub fn apply_clear(&self, xs: &[Vec<f64>]) -> Vec<Vec<f64>> {
+        assert_eq!(xs.len(), self.inputs);
+        let mut ys = vec![vec![0.0; self.slots]; self.outputs];
+        for (&(output, input, r), diagonal) in &self.diagonals {
+            for (s, d) in diagonal.iter().enumerate() {
+                ys[output][s] += d * xs[input][(s + r) % self.slots];
+            }
+        }
+        ys
+    }
+
+    /// `y = M x` over an evaluator, at the product scale (one rescaling is due).
+    ///
+    /// `name` prefixes the names of the constants. Costs one hoisted rotation for each baby step, one rotation for
+    /// each giant step and one product for each diagonal.
+    ///
+    /// # Errors
+    /// Another number of inputs, an output that no diagonal reaches, or an error of the evaluator.
+    pub fn apply<E: Evaluator>(
+        &self,
+        eval: &E,
+        weights: &impl WeightedSum<E>,
+        name: &str,
+        xs: &[E::Ciphertext],
+        steps: Steps,
+    ) -> Result<Vec<E::Ciphertext>> {
+        if xs.len() != self.inputs {
+            return Err(Error::Inputs { expected: self.inputs, given: xs.len() });
+        }
+        let rotated = self.baby_steps(eval, xs, steps)?;
+        let mut partial: BTreeMap<(usize, usize), Vec<(E::Ciphertext, String, Vec<f64>)>> = BTreeMap::new();
+        for (&(output, input, r), diagonal) in &self.diagonals {
+            let (giant, baby) = steps.split(r, self.slots);
+            let mut turned = diagonal.clone();
+            turned.rotate_right(giant);
+            partial.entry((output, giant)).or_default().push((
+                rotated[&(input, baby)].clone(),
+                format!("{name}/{output}.{input}.{r}"),
+                turned,
+            ));
+        }
+        let mut sums: Vec<Vec<(E::Ciphertext, Rotation)>> = (0..self.outputs).map(|_| Vec::new()).collect();
+        for ((output, giant), terms) in partial {
+            sums[output].push((weights.weighted_sum(eval, terms)?, rotation(giant)));
+        }
+        sums.into_iter()
+            .enumerate()
+            .map(|(output, terms)| match terms.as_slice() {
+                [] => Err(Error::EmptyOutput { output }),
+                [(only, r)] if r.0 == 0 => Ok(only.clone()),
+                _ => {
+                    let terms: Vec<_> = terms.iter().map(|(x, r)| (x, *r)).collect();
+                    Ok(eval.sum_rotated(&terms)?)
+                }
+            })
+            .collect()
+    }
+
+    /// Every rotated input that some diagonal needs, by `(input, baby)`.
+    fn baby_steps<E: Evaluator>(
+        &self,
+        eval: &E,
+        xs: &[E::Ciphertext],
+        steps: Steps,
+    ) -> Result<BTreeMap<(usize, usize), E::Ciphertext>> {
+        let mut needed: Vec<BTreeSet<usize>> = vec![BTreeSet::new(); self.inputs];
+        for &(_, input, r) in self.diagonals.keys() {
+            needed[input].insert(steps.split(r, self.slots).1);
+        }
+        let mut rotated = BTreeMap::new();
+        for (input, babies) in needed.iter().enumerate() {
+            let turns: Vec<Rotation> = babies.iter().filter(|&&b| b != 0).map(|&b| rotation(b)).collect();
+            if babies.contains(&0) {
+                rotated.insert((input, 0), xs[input].clone());
+            }
+            if !turns.is_empty() {
+                for (turn, y) in turns.iter().zip(eval.rotate_many(&xs[input], &turns)?) {
+                    rotated.insert((input, turn.0 as usize), y);
+                }
+            }
+        }
+        Ok(rotated)
+    }
+}
+
+fn rotation(r: usize) -> Rotation {
+    Rotation(i32::try_from(r).expect("slots fit i32"))
+}

@@ -1,0 +1,270 @@
+//! Where the features of a tensor lie in the slots of its tiles.
+//!
+//! A tile of `slots` slots holds `units = slots / batch` units; the `batch` slots of a unit hold the same feature
+//! of every sample, so that a rotation by a multiple of `batch` never mixes samples. A [`Placement`] gives every feature
+//! one `(tile, unit)` and repeats the whole pattern with a period, which is the replicated outermost
+//! dimension `*` of a tile tensor.
+
+use std::fmt;
+
+/// The place of one feature: a tile and a unit below the period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Index of the tile.
+    pub tile: u32,
+    /// Index of the unit in the tile.
+    pub unit: u32,
+}
+
+/// How an image `[channels, height, width]` is woven into tiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageGrid {
+    /// Rows of the grid in a tile, a power of two.
+    pub rows: usize,
+    /// Columns of the grid in a tile, a power of two.
+    pub cols: usize,
+    /// Pixel `(y, x)` lies in the tile of phase `(y mod interleave, x mod interleave)`.
+    pub interleave: usize,
+    /// Distance of neighbouring pixels on the grid; the gaps hold further channels when `gap > 1`.
+    pub gap: usize,
+}
+
+/// Where the features of a tensor lie.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Placement {
+    notation: String,
+    slots: usize,
+    batch: usize,
+    tiles: usize,
+    period: usize,
+    places: Vec<Place>,
+}
+
+impl Placement {
+    /// Features in consecutive units, `[*, n/period, batch]`; more features than units take several tiles.
+    #[must_use]
+    pub fn vector(features: usize, slots: usize, batch: usize) -> Self {
+        let units = slots / batch;
+        let period = features.next_power_of_two().min(units);
+        let places = (0..features).map(|i| place(i / period, i % period)).collect();
+        Placement {
+            notation: notation(&[copies(units, period), dim(features, period), batch_dim(batch)]),
+            slots,
+            batch,
+            tiles: features.div_ceil(period),
+            period,
+            places,
+        }
+    }
+
+    /// Features at a fixed distance, `[n/…, 1?/stride, batch]`: what summing inside a tile leaves behind.
+    ///
+    /// `None` if they do not fit one tile.
+    #[must_use]
+    pub fn strided(features: usize, stride: usize, slots: usize, batch: usize) -> Option<Self> {
+        let units = slots / batch;
+        (features * stride <= units).then(|| Placement {
+            notation: notation(&[dim(features, units / stride), format!("1?/{stride}"), batch_dim(batch)]),
+            slots,
+            batch,
+            tiles: 1,
+            period: units,
+            places: (0..features).map(|i| place(0, i * stride)).collect(),
+        })
+    }
+
+    /// An image on a grid; channels fill the gaps first, then further grids of a tile, then further tiles.
+    ///
+    /// `None` if the grid does not hold the image or a tile does not hold the grid.
+    #[must_use]
+    pub fn image(shape: [usize; 3], grid: ImageGrid, slots: usize, batch: usize) -> Option<Self> {
+        let [channels, height, width] = shape;
+        let units = slots / batch;
+        let ImageGrid { rows, cols, interleave, gap } = grid;
+        let area = rows * cols;
+        let fits = |length: usize, side: usize| {
+            if interleave == 1 { (length - 1) * gap + gap <= side.max(gap) } else { gap == 1 && length.div_ceil(interleave) <= side }
+        };
+        if area == 0 || area > units || !fits(height, rows) || !fits(width, cols) {
+            return None;
+        }
+        let woven = gap * gap;
+        let grids = channels.div_ceil(woven);
+        let per_tile = grids.next_power_of_two().min(units / area);
+        let period = per_tile * area;
+        let mut places = Vec::with_capacity(channels * height * width);
+        for c in 0..channels {
+            let (upper, lower) = (c / woven, c % woven);
+            let (block, channel_tile) = (upper % per_tile, upper / per_tile);
+            for y in 0..height {
+                for x in 0..width {
+                    let (tile, row, col) = if interleave == 1 {
+                        (channel_tile, y * gap + lower / gap, x * gap + lower % gap)
+                    } else {
+                        let phase = (y % interleave) * interleave + x % interleave;
+                        (channel_tile * interleave * interleave + phase, y / interleave, x / interleave)
+                    };
+                    places.push(place(tile, block * area + row * cols + col));
+                }
+            }
+        }
+        let tilde = if interleave > 1 { "~" } else { "" };
+        let mut dims = vec![copies(units, period), dim(grids, per_tile)];
+        for (length, side, woven_part) in [(height, rows, channels.min(woven).div_ceil(gap)), (width, cols, channels.min(gap))] {
+            dims.push(format!("{length}{tilde}/{}", side / gap));
+            if gap > 1 {
+                dims.push(format!("{woven_part}/{gap}"));
+            }
+        }
+        dims.push(batch_dim(batch));
+        Some(Placement {
+            notation: notation(&dims),
+            slots,
+            batch,
+            tiles: grids.div_ceil(per_tile) * interleave * interleave,
+            period,
+            places,
+        })
+    }
+
+    /// Number of features.
+    #[must_use]
+    pub fn features(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Number of tiles.
+    #[must_use]
+    pub fn tiles(&self) -> usize {
+        self.tiles
+    }
+
+    /// Slots of a tile.
+    #[must_use]
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Samples side by side in a unit.
+    #[must_use]
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+
+    /// Units of a tile.
+    #[must_use]
+    pub fn units(&self) -> usize {
+        self.slots / self.batch
+    }
+
+    /// Distance, in units, after which the pattern repeats; `units()` if there is one copy.
+    #[must_use]
+    pub fn period(&self) -> usize {
+        self.period
+    }
+
+    /// The first place of a feature.
+    #[must_use]
+    pub fn place(&self, feature: usize) -> Place {
+        self.places[feature]
+    }
+
+    /// The same places without the promise of copies.
+    #[must_use]
+    pub fn single(mut self) -> Self {
+        self.period = self.units();
+        self
+    }
+
+    /// One vector of slots for every tile, from the features of every sample: `samples[b][feature]`.
+    #[must_use]
+    pub fn pack(&self, samples: &[&[f64]]) -> Vec<Vec<f64>> {
+        let mut tiles = vec![vec![0.0; self.slots]; self.tiles];
+        for (b, sample) in samples.iter().enumerate().take(self.batch) {
+            for (place, &value) in self.places.iter().zip(*sample) {
+                for copy in (0..self.units()).step_by(self.period) {
+                    tiles[place.tile as usize][(place.unit as usize + copy) * self.batch + b] = value;
+                }
+            }
+        }
+        tiles
+    }
+
+    /// The features of the first `samples` samples, read from their first places.
+    #[must_use]
+    pub fn unpack(&self, tiles: &[Vec<f64>], samples: usize) -> Vec<Vec<f64>> {
+        (0..samples)
+            .map(|b| {
+                let read = |p: &Place| tiles[p.tile as usize][p.unit as usize * self.batch + b];
+                self.places.iter().map(read).collect()
+            })
+            .collect()
+    }
+}
+
+impl fmt::Display for Placement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.notation)
+    }
+}
+
+fn place(tile: usize, unit: usize) -> Place {
+    Place { tile: u32::try_from(tile).expect("tiles fit u32"), unit: u32::try_from(unit).expect("units fit u32") }
+}
+
+fn dim(size: usize, tile: usize) -> String {
+    if tile == 1 { size.to_string() } else { format!("{size}/{tile}") }
+}
+
+fn copies(units: usize, period: usize) -> String {
+    if units == period { String::new() } else { format!("*/{}", units / period) }
+}
+
+fn batch_dim(batch: usize) -> String {
+    if batch == 1 { String::new() } else { format!("{batch}/{batch}") }
+}
+
+fn notation(dims: &[String]) -> String {
+    let shown: Vec<&str> = dims.iter().map(String::as_str).filter(|d| !d.is_empty() && *d != "1").collect();
+    format!("[{}]", shown.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    fn grids() -> impl Strategy<Value = Option<Placement>> {
+        (1..20usize, 1..9usize, 1..9usize, 0..4u32, 0..4u32, 1..3usize, 0..2u32, 0..2u32).prop_map(
+            |(c, h, w, r, k, interleave, gap, batch)| {
+                let grid = ImageGrid { rows: 1 << r, cols: 1 << k, interleave, gap: 1 << gap };
+                Placement::image([c, h, w], grid, 256, 1 << batch)
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn images_occupy_distinct_places_and_come_back(grid in grids()) {
+            if let Some(p) = grid {
+                let places: BTreeSet<Place> = (0..p.features()).map(|i| p.place(i)).collect();
+                prop_assert_eq!(places.len(), p.features());
+                prop_assert!(places.iter().all(|q| (q.tile as usize) < p.tiles() && (q.unit as usize) < p.period()));
+                let samples: Vec<Vec<f64>> =
+                    (0..p.batch()).map(|b| (0..p.features()).map(|i| (1 + i + 1000 * b) as f64).collect()).collect();
+                let views: Vec<&[f64]> = samples.iter().map(Vec::as_slice).collect();
+                prop_assert_eq!(p.unpack(&p.pack(&views), p.batch()), samples);
+            }
+        }
+    }
+
+    #[test]
+    fn notation_reads_like_a_tile_tensor() {
+        let grid = ImageGrid { rows: 32, cols: 32, interleave: 1, gap: 1 };
+        let image = Placement::image([1, 28, 28], grid, 4096, 1).expect("fits");
+        assert_eq!(image.to_string(), "[*/4, 28/32, 28/32]");
+        assert_eq!(Placement::vector(100, 4096, 2).to_string(), "[*/16, 100/128, 2/2]");
+        assert_eq!(Placement::strided(10, 128, 4096, 1).expect("fits").to_string(), "[10/32, 1?/128]");
+    }
+}

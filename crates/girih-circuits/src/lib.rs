@@ -5,4 +5,7 @@ mod error;
 mod linear_transform;
 
 pub use error::{Error, Result};
-pub use linear_transform::{LinearTransform, Pattern, PlainWeights, StepCounts, StepPrices, Steps, WeightedSum};
+pub use linear_transform::{
+    LinearTransform, Pattern, PlainWeights, StepCounts, StepPrices, Steps, WeightedSum,
+    WeightedTerm,
+};

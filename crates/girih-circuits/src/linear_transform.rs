@@ -137,12 +137,18 @@ impl Pattern {
         }
         let (_, steps, counts) = best.unwrap_or((
             0.0,
-            Steps { giant: slots, centred: false },
+            Steps {
+                giant: slots,
+                centred: false,
+            },
             StepCounts::default(),
         ));
         (steps, counts)
     }
 }
+
+/// A vector, the name of its weights and their values, one per slot.
+pub type WeightedTerm<C> = (C, String, Vec<f64>);
 
 /// Forms `Σ xᵢ ⊙ wᵢ` for named weight vectors: plain constants, or weights that are encrypted themselves.
 pub trait WeightedSum<E: Evaluator> {
@@ -150,7 +156,11 @@ pub trait WeightedSum<E: Evaluator> {
     ///
     /// # Errors
     /// Those of the evaluator.
-    fn weighted_sum(&self, eval: &E, terms: Vec<(E::Ciphertext, String, Vec<f64>)>) -> Result<E::Ciphertext>;
+    fn weighted_sum(
+        &self,
+        eval: &E,
+        terms: Vec<WeightedTerm<E::Ciphertext>>,
+    ) -> Result<E::Ciphertext>;
 }
 
 /// Weights known to the server: encoded constants.
@@ -158,12 +168,20 @@ pub trait WeightedSum<E: Evaluator> {
 pub struct PlainWeights;
 
 impl<E: Evaluator> WeightedSum<E> for PlainWeights {
-    fn weighted_sum(&self, eval: &E, terms: Vec<(E::Ciphertext, String, Vec<f64>)>) -> Result<E::Ciphertext> {
+    fn weighted_sum(
+        &self,
+        eval: &E,
+        terms: Vec<WeightedTerm<E::Ciphertext>>,
+    ) -> Result<E::Ciphertext> {
         let constants = terms
             .iter()
             .map(|(_, name, values)| eval.constant(name, values))
             .collect::<girih_he::Result<Vec<_>>>()?;
-        let pairs: Vec<_> = terms.iter().zip(&constants).map(|((x, _, _), p)| (x, p)).collect();
+        let pairs: Vec<_> = terms
+            .iter()
+            .zip(&constants)
+            .map(|((x, _, _), p)| (x, p))
+            .collect();
         Ok(eval.dot_plain(&pairs)?)
     }
 }
@@ -172,7 +190,12 @@ impl LinearTransform {
     /// The zero map.
     #[must_use]
     pub fn new(slots: usize, inputs: usize, outputs: usize) -> Self {
-        LinearTransform { slots, inputs, outputs, diagonals: BTreeMap::new() }
+        LinearTransform {
+            slots,
+            inputs,
+            outputs,
+            diagonals: BTreeMap::new(),
+        }
     }
 
     /// Slots of every vector.
@@ -183,17 +206,23 @@ impl LinearTransform {
 
     /// Adds `value · input[from]` to `output[to]`; all four indices are in range by contract.
     pub fn add_entry(&mut self, output: usize, to: usize, input: usize, from: usize, value: f64) {
-        assert!(output < self.outputs && input < self.inputs && to < self.slots && from < self.slots);
+        assert!(
+            output < self.outputs && input < self.inputs && to < self.slots && from < self.slots
+        );
         let r = (from + self.slots - to) % self.slots;
-        let diagonal =
-            self.diagonals.entry((output, input, r)).or_insert_with(|| vec![0.0; self.slots]);
+        let diagonal = self
+            .diagonals
+            .entry((output, input, r))
+            .or_insert_with(|| vec![0.0; self.slots]);
         diagonal[to] += value;
     }
 
     /// The rotations in use.
     #[must_use]
     pub fn pattern(&self) -> Pattern {
-        Pattern { diagonals: self.diagonals.keys().copied().collect() }
+        Pattern {
+            diagonals: self.diagonals.keys().copied().collect(),
+        }
     }
 
     /// `y = M x` in the clear: the oracle.
@@ -228,10 +257,14 @@ impl LinearTransform {
         steps: Steps,
     ) -> Result<Vec<E::Ciphertext>> {
         if xs.len() != self.inputs {
-            return Err(Error::Inputs { expected: self.inputs, given: xs.len() });
+            return Err(Error::Inputs {
+                expected: self.inputs,
+                given: xs.len(),
+            });
         }
         let rotated = self.baby_steps(eval, xs, steps)?;
-        let mut partial: BTreeMap<(usize, usize), Vec<(E::Ciphertext, String, Vec<f64>)>> = BTreeMap::new();
+        let mut partial: BTreeMap<(usize, usize), Vec<WeightedTerm<E::Ciphertext>>> =
+            BTreeMap::new();
         for (&(output, input, r), diagonal) in &self.diagonals {
             let (giant, baby) = steps.split(r, self.slots);
             let mut turned = diagonal.clone();
@@ -242,7 +275,8 @@ impl LinearTransform {
                 turned,
             ));
         }
-        let mut sums: Vec<Vec<(E::Ciphertext, Rotation)>> = (0..self.outputs).map(|_| Vec::new()).collect();
+        let mut sums: Vec<Vec<(E::Ciphertext, Rotation)>> =
+            (0..self.outputs).map(|_| Vec::new()).collect();
         for ((output, giant), terms) in partial {
             sums[output].push((weights.weighted_sum(eval, terms)?, rotation(giant)));
         }
@@ -272,7 +306,11 @@ impl LinearTransform {
         }
         let mut rotated = BTreeMap::new();
         for (input, babies) in needed.iter().enumerate() {
-            let turns: Vec<Rotation> = babies.iter().filter(|&&b| b != 0).map(|&b| rotation(b)).collect();
+            let turns: Vec<Rotation> = babies
+                .iter()
+                .filter(|&&b| b != 0)
+                .map(|&b| rotation(b))
+                .collect();
             if babies.contains(&0) {
                 rotated.insert((input, 0), xs[input].clone());
             }

@@ -26,19 +26,26 @@ impl Sparse {
         let count = rows.len();
         for mut row in rows {
             row.sort_unstable_by_key(|e| e.0);
-            let start = values.len();
-            for (col, value) in row {
+            let mut row = row.into_iter().peekable();
+            while let Some((col, mut value)) = row.next() {
                 assert!(col < cols, "column {col} of {cols}");
-                if values.len() > start && indices.last() == Some(&(col as u32)) {
-                    *values.last_mut().expect("row has an entry") += value;
-                } else if value != 0.0 {
+                while let Some((_, more)) = row.next_if(|e| e.0 == col) {
+                    value += more;
+                }
+                if value != 0.0 {
                     indices.push(u32::try_from(col).expect("fewer than 2^32 features"));
                     values.push(value);
                 }
             }
             starts.push(values.len());
         }
-        Sparse { rows: count, cols, starts, indices, values }
+        Sparse {
+            rows: count,
+            cols,
+            starts,
+            indices,
+            values,
+        }
     }
 
     /// The identity.
@@ -50,7 +57,14 @@ impl Sparse {
     /// A diagonal matrix; zeros of the diagonal are dropped.
     #[must_use]
     pub fn diagonal(values: &[f64]) -> Self {
-        Sparse::from_rows(values.len(), values.iter().enumerate().map(|(i, &v)| vec![(i, v)]).collect())
+        Sparse::from_rows(
+            values.len(),
+            values
+                .iter()
+                .enumerate()
+                .map(|(i, &v)| vec![(i, v)])
+                .collect(),
+        )
     }
 
     /// Number of rows.
@@ -74,7 +88,10 @@ impl Sparse {
     /// The entries of one row, by column.
     pub fn row(&self, row: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
         let range = self.starts[row]..self.starts[row + 1];
-        self.indices[range.clone()].iter().zip(&self.values[range]).map(|(&c, &v)| (c as usize, v))
+        self.indices[range.clone()]
+            .iter()
+            .zip(&self.values[range])
+            .map(|(&c, &v)| (c as usize, v))
     }
 
     /// The diagonal, if no entry lies off it.
@@ -98,13 +115,16 @@ impl Sparse {
     /// Whether this is the identity.
     #[must_use]
     pub fn is_identity(&self) -> bool {
-        self.as_diagonal().is_some_and(|d| d.iter().all(|&v| v == 1.0))
+        self.as_diagonal()
+            .is_some_and(|d| d.iter().all(|&v| v == 1.0))
     }
 
     /// `M x`.
     #[must_use]
     pub fn apply(&self, x: &[f64]) -> Vec<f64> {
-        (0..self.rows).map(|r| self.row(r).map(|(c, v)| v * x[c]).sum()).collect()
+        (0..self.rows)
+            .map(|r| self.row(r).map(|(c, v)| v * x[c]).sum())
+            .collect()
     }
 
     /// `self · rhs`.
@@ -141,7 +161,12 @@ impl Sparse {
     #[must_use]
     pub fn add(&self, rhs: &Sparse) -> Sparse {
         assert_eq!((self.rows, self.cols), (rhs.rows, rhs.cols));
-        Sparse::from_rows(self.cols, (0..self.rows).map(|r| self.row(r).chain(rhs.row(r)).collect()).collect())
+        Sparse::from_rows(
+            self.cols,
+            (0..self.rows)
+                .map(|r| self.row(r).chain(rhs.row(r)).collect())
+                .collect(),
+        )
     }
 }
 
@@ -158,7 +183,10 @@ impl<K: Ord + Copy> Affine<K> {
     /// `y = x`.
     #[must_use]
     pub fn source(key: K, size: usize) -> Self {
-        Affine { terms: BTreeMap::from([(key, Sparse::identity(size))]), bias: vec![0.0; size] }
+        Affine {
+            terms: BTreeMap::from([(key, Sparse::identity(size))]),
+            bias: vec![0.0; size],
+        }
     }
 
     /// Number of results.
@@ -173,9 +201,23 @@ impl<K: Ord + Copy> Affine<K> {
         let terms = self
             .terms
             .iter()
-            .map(|(&k, m)| (k, if m.is_identity() { matrix.clone() } else { matrix.compose(m) }))
+            .map(|(&k, m)| {
+                (
+                    k,
+                    if m.is_identity() {
+                        matrix.clone()
+                    } else {
+                        matrix.compose(m)
+                    },
+                )
+            })
             .collect();
-        let bias = matrix.apply(&self.bias).iter().zip(shift).map(|(a, b)| a + b).collect();
+        let bias = matrix
+            .apply(&self.bias)
+            .iter()
+            .zip(shift)
+            .map(|(a, b)| a + b)
+            .collect();
         Affine { terms, bias }
     }
 
@@ -186,7 +228,11 @@ impl<K: Ord + Copy> Affine<K> {
         let mut terms = self.terms.clone();
         let scale = Sparse::diagonal(&vec![factor; rhs.size()]);
         for (&k, m) in &rhs.terms {
-            let scaled = if factor == 1.0 { m.clone() } else { scale.compose(m) };
+            let scaled = if factor == 1.0 {
+                m.clone()
+            } else {
+                scale.compose(m)
+            };
             let sum = match terms.get(&k) {
                 Some(own) => own.add(&scaled),
                 None => scaled,
@@ -194,7 +240,12 @@ impl<K: Ord + Copy> Affine<K> {
             terms.insert(k, sum);
         }
         terms.retain(|_, m| m.entries() > 0);
-        let bias = self.bias.iter().zip(&rhs.bias).map(|(a, b)| a + factor * b).collect();
+        let bias = self
+            .bias
+            .iter()
+            .zip(&rhs.bias)
+            .map(|(a, b)| a + factor * b)
+            .collect();
         Affine { terms, bias }
     }
 
@@ -202,7 +253,13 @@ impl<K: Ord + Copy> Affine<K> {
     #[must_use]
     pub fn as_source(&self) -> Option<K> {
         match self.terms.iter().next() {
-            Some((&k, m)) if self.terms.len() == 1 && m.is_identity() && self.bias.iter().all(|&b| b == 0.0) => Some(k),
+            Some((&k, m))
+                if self.terms.len() == 1
+                    && m.is_identity()
+                    && self.bias.iter().all(|&b| b == 0.0) =>
+            {
+                Some(k)
+            }
             _ => None,
         }
     }
@@ -242,7 +299,11 @@ mod tests {
     fn a_source_is_recognised() {
         let x = Affine::source(7u32, 3);
         assert_eq!(x.as_source(), Some(7));
-        assert_eq!(x.then(&Sparse::diagonal(&[1.0, 2.0, 1.0]), &[0.0; 3]).as_source(), None);
+        assert_eq!(
+            x.then(&Sparse::diagonal(&[1.0, 2.0, 1.0]), &[0.0; 3])
+                .as_source(),
+            None
+        );
         assert_eq!(x.plus(&x, -1.0).terms.len(), 0);
     }
 }

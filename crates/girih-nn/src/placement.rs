@@ -46,9 +46,15 @@ impl Placement {
     pub fn vector(features: usize, slots: usize, batch: usize) -> Self {
         let units = slots / batch;
         let period = features.next_power_of_two().min(units);
-        let places = (0..features).map(|i| place(i / period, i % period)).collect();
+        let places = (0..features)
+            .map(|i| place(i / period, i % period))
+            .collect();
         Placement {
-            notation: notation(&[copies(units, period), dim(features, period), batch_dim(batch)]),
+            notation: notation(&[
+                copies(units, period),
+                dim(features, period),
+                batch_dim(batch),
+            ]),
             slots,
             batch,
             tiles: features.div_ceil(period),
@@ -64,7 +70,11 @@ impl Placement {
     pub fn strided(features: usize, stride: usize, slots: usize, batch: usize) -> Option<Self> {
         let units = slots / batch;
         (features * stride <= units).then(|| Placement {
-            notation: notation(&[dim(features, units / stride), format!("1?/{stride}"), batch_dim(batch)]),
+            notation: notation(&[
+                dim(features, units / stride),
+                format!("1?/{stride}"),
+                batch_dim(batch),
+            ]),
             slots,
             batch,
             tiles: 1,
@@ -80,10 +90,16 @@ impl Placement {
     pub fn image(shape: [usize; 3], grid: ImageGrid, slots: usize, batch: usize) -> Option<Self> {
         let [channels, height, width] = shape;
         let units = slots / batch;
-        let ImageGrid { rows, cols, interleave, gap } = grid;
+        let ImageGrid {
+            rows,
+            cols,
+            interleave,
+            gap,
+        } = grid;
         let area = rows * cols;
-        let fits = |length: usize, side: usize| {
-            if interleave == 1 { (length - 1) * gap + gap <= side.max(gap) } else { gap == 1 && length.div_ceil(interleave) <= side }
+        let fits = |length: usize, side: usize| match interleave {
+            1 => length * gap <= side,
+            phases => gap == 1 && length.div_ceil(phases) <= side,
         };
         if area == 0 || area > units || !fits(height, rows) || !fits(width, cols) {
             return None;
@@ -102,7 +118,11 @@ impl Placement {
                         (channel_tile, y * gap + lower / gap, x * gap + lower % gap)
                     } else {
                         let phase = (y % interleave) * interleave + x % interleave;
-                        (channel_tile * interleave * interleave + phase, y / interleave, x / interleave)
+                        (
+                            channel_tile * interleave * interleave + phase,
+                            y / interleave,
+                            x / interleave,
+                        )
                     };
                     places.push(place(tile, block * area + row * cols + col));
                 }
@@ -110,7 +130,10 @@ impl Placement {
         }
         let tilde = if interleave > 1 { "~" } else { "" };
         let mut dims = vec![copies(units, period), dim(grids, per_tile)];
-        for (length, side, woven_part) in [(height, rows, channels.min(woven).div_ceil(gap)), (width, cols, channels.min(gap))] {
+        for (length, side, woven_part) in [
+            (height, rows, channels.min(woven).div_ceil(gap)),
+            (width, cols, channels.min(gap)),
+        ] {
             dims.push(format!("{length}{tilde}/{}", side / gap));
             if gap > 1 {
                 dims.push(format!("{woven_part}/{gap}"));
@@ -183,7 +206,8 @@ impl Placement {
         for (b, sample) in samples.iter().enumerate().take(self.batch) {
             for (place, &value) in self.places.iter().zip(*sample) {
                 for copy in (0..self.units()).step_by(self.period) {
-                    tiles[place.tile as usize][(place.unit as usize + copy) * self.batch + b] = value;
+                    tiles[place.tile as usize][(place.unit as usize + copy) * self.batch + b] =
+                        value;
                 }
             }
         }
@@ -209,23 +233,42 @@ impl fmt::Display for Placement {
 }
 
 fn place(tile: usize, unit: usize) -> Place {
-    Place { tile: u32::try_from(tile).expect("tiles fit u32"), unit: u32::try_from(unit).expect("units fit u32") }
+    Place {
+        tile: u32::try_from(tile).expect("tiles fit u32"),
+        unit: u32::try_from(unit).expect("units fit u32"),
+    }
 }
 
 fn dim(size: usize, tile: usize) -> String {
-    if tile == 1 { size.to_string() } else { format!("{size}/{tile}") }
+    if tile == 1 {
+        size.to_string()
+    } else {
+        format!("{size}/{tile}")
+    }
 }
 
 fn copies(units: usize, period: usize) -> String {
-    if units == period { String::new() } else { format!("*/{}", units / period) }
+    if units == period {
+        String::new()
+    } else {
+        format!("*/{}", units / period)
+    }
 }
 
 fn batch_dim(batch: usize) -> String {
-    if batch == 1 { String::new() } else { format!("{batch}/{batch}") }
+    if batch == 1 {
+        String::new()
+    } else {
+        format!("{batch}/{batch}")
+    }
 }
 
 fn notation(dims: &[String]) -> String {
-    let shown: Vec<&str> = dims.iter().map(String::as_str).filter(|d| !d.is_empty() && *d != "1").collect();
+    let shown: Vec<&str> = dims
+        .iter()
+        .map(String::as_str)
+        .filter(|d| !d.is_empty() && *d != "1")
+        .collect();
     format!("[{}]", shown.join(", "))
 }
 
@@ -236,12 +279,25 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn grids() -> impl Strategy<Value = Option<Placement>> {
-        (1..20usize, 1..9usize, 1..9usize, 0..4u32, 0..4u32, 1..3usize, 0..2u32, 0..2u32).prop_map(
-            |(c, h, w, r, k, interleave, gap, batch)| {
-                let grid = ImageGrid { rows: 1 << r, cols: 1 << k, interleave, gap: 1 << gap };
-                Placement::image([c, h, w], grid, 256, 1 << batch)
-            },
+        (
+            1..20usize,
+            1..9usize,
+            1..9usize,
+            0..4u32,
+            0..4u32,
+            1..3usize,
+            0..2u32,
+            0..2u32,
         )
+            .prop_map(|(c, h, w, r, k, interleave, gap, batch)| {
+                let grid = ImageGrid {
+                    rows: 1 << r,
+                    cols: 1 << k,
+                    interleave,
+                    gap: 1 << gap,
+                };
+                Placement::image([c, h, w], grid, 256, 1 << batch)
+            })
     }
 
     proptest! {
@@ -261,10 +317,23 @@ mod tests {
 
     #[test]
     fn notation_reads_like_a_tile_tensor() {
-        let grid = ImageGrid { rows: 32, cols: 32, interleave: 1, gap: 1 };
+        let grid = ImageGrid {
+            rows: 32,
+            cols: 32,
+            interleave: 1,
+            gap: 1,
+        };
         let image = Placement::image([1, 28, 28], grid, 4096, 1).expect("fits");
         assert_eq!(image.to_string(), "[*/4, 28/32, 28/32]");
-        assert_eq!(Placement::vector(100, 4096, 2).to_string(), "[*/16, 100/128, 2/2]");
-        assert_eq!(Placement::strided(10, 128, 4096, 1).expect("fits").to_string(), "[10/32, 1?/128]");
+        assert_eq!(
+            Placement::vector(100, 4096, 2).to_string(),
+            "[*/16, 100/128, 2/2]"
+        );
+        assert_eq!(
+            Placement::strided(10, 128, 4096, 1)
+                .expect("fits")
+                .to_string(),
+            "[10/32, 1?/128]"
+        );
     }
 }

@@ -1,2 +1,24 @@
 #![doc = include_str!("../README.md")]
+#![deny(unsafe_code)]
 
+mod error;
+mod isa;
+mod modulus;
+mod permutation;
+mod table;
+
+pub mod primes;
+
+// The two places with `unsafe`: vector intrinsics, and the allocation of aligned rows.
+#[allow(unsafe_code)]
+mod kernels;
+#[allow(unsafe_code)]
+mod pool;
+
+pub use error::{Error, Result};
+pub use isa::{Isa, UnknownIsa};
+pub use kernels::{ConvertTarget, Kernels, PrimeClass};
+pub use modulus::{MODULUS_BITS, Modulus, ShoupPair};
+pub use permutation::Permutation;
+pub use pool::{Buf, Pool};
+pub use table::{MAX_LOG_N, MIN_LOG_N, NttTable};

@@ -1,0 +1,530 @@
+//! The one map from (instruction set, prime class) to code, and safe calls into it.
+//!
+//! Every operand is a whole row; the indirect call is paid once a row. Rows hold canonical
+//! residues in `[0, q)` on both sides unless a method says otherwise, and results are identical on
+//! every instruction set.
+
+use crate::isa::Isa;
+use crate::modulus::Modulus;
+use crate::modulus::ShoupPair;
+use crate::permutation::Permutation;
+use crate::pool::{Buf, Pool};
+use crate::table::bit_reverse;
+
+mod scalar;
+
+/// The most rows that one inner product or base conversion may have: 52-bit addends leave twelve
+/// bits of head-room in a 64-bit lane.
+const MAX_TERMS: usize = 4096;
+
+/// How far a transform may let its values grow before it reduces them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PrimeClass {
+    /// `(2 log2 n + 1) q < 2^52` and `32 q < 2^52`: no reduction inside a forward transform.
+    ReductionFree,
+    /// `q < 2^50`: one conditional subtraction a butterfly.
+    Wide,
+}
+
+impl PrimeClass {
+    /// The class of `q` for transforms of length `n`.
+    pub fn of(q: &Modulus, n: usize) -> PrimeClass {
+        let growth = (2 * u64::from(n.max(1).ilog2()) + 1).max(32);
+        if q.value() < (1 << 52) / growth {
+            PrimeClass::ReductionFree
+        } else {
+            PrimeClass::Wide
+        }
+    }
+}
+
+type PlanFn = fn(&Roots) -> Plan;
+type NttFn = unsafe fn(&Plan, *mut u64);
+type UnaryFn = unsafe fn(&Modulus, *mut u64, *const u64, usize);
+type BinaryFn = unsafe fn(&Modulus, *mut u64, *const u64, *const u64, usize);
+type ScalarFn = unsafe fn(&Modulus, *mut u64, *const u64, ShoupPair, usize);
+type ScalarBinaryFn = unsafe fn(&Modulus, *mut u64, *const u64, *const u64, ShoupPair, usize);
+type CentredFn = unsafe fn(&Modulus, &mut [u64], &[u64], &Modulus);
+type SignedFn = unsafe fn(&Modulus, &mut [u64], &[i64]);
+type PermuteFn = unsafe fn(&mut [u64], &[u64], &Permutation);
+type PermuteMulFn = unsafe fn(&Modulus, &mut [u64], &[u64], &Permutation, &[u64]);
+type DotFn = unsafe fn(&Modulus, &mut [u64], &Dot<'_>, &[&[u64]]);
+type DotPairFn = unsafe fn(&Modulus, [&mut [u64]; 2], &Dot<'_>, [&[&[u64]]; 2]);
+type QuotientFn = unsafe fn(&mut [u64], &[&[u64]], &[f64]);
+type ConvertFn = unsafe fn(&[&ConvertTarget], &mut [&mut [u64]], &[&[u64]], Option<&[u64]>);
+
+/// The kernels of one instruction set and prime class; see the module's documentation.
+pub struct Kernels {
+    isa: Isa,
+    class: PrimeClass,
+    ntt_plan: PlanFn,
+    ntt_forward: NttFn,
+    ntt_inverse: NttFn,
+    add: BinaryFn,
+    sub: BinaryFn,
+    neg: UnaryFn,
+    mul: BinaryFn,
+    mul_acc: BinaryFn,
+    mul_scalar: ScalarFn,
+    mul_scalar_add: ScalarBinaryFn,
+    sub_mul_scalar: ScalarBinaryFn,
+    reduce: UnaryFn,
+    centred: CentredFn,
+    from_i64: SignedFn,
+    permute: PermuteFn,
+    permute_mul_acc: PermuteMulFn,
+    inner_product: DotFn,
+    inner_product_pair: DotPairFn,
+    base_convert_quotients: QuotientFn,
+    base_convert: ConvertFn,
+}
+
+/// The left rows of an inner product and what happens to them and to the output.
+struct Dot<'a> {
+    rows: &'a [&'a [u64]],
+    permutation: Option<&'a Permutation>,
+    /// Whether the output's content is added to.
+    accumulate: bool,
+}
+
+/// One output modulus of a base conversion: `p`, the factors `[Q/q_i]_p` and `[Q]_p`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConvertTarget {
+    p: Modulus,
+    factors: Box<[u64]>,
+    product: ShoupPair,
+}
+
+/// Powers of a root of unity, from which each instruction set lays out its own twiddle tables.
+pub(crate) struct Roots {
+    n: usize,
+    q: Modulus,
+    /// `psi^brv(i)`
+    forward: Vec<u64>,
+    /// `psi^-brv(i)`
+    inverse: Vec<u64>,
+    /// `n^-1 mod q`
+    n_inverse: u64,
+}
+
+/// A transform ready to run: twiddles in the order in which one instruction set reads them.
+pub(crate) struct Plan {
+    n: usize,
+    q: Modulus,
+    forward: Buf,
+    inverse: Buf,
+}
+
+impl Kernels {
+    /// The table for transforms of length `n` modulo `q` on `isa`.
+    ///
+    /// # Panics
+    /// If `isa` is not available here: that check is what makes every call through the table sound.
+    pub fn select(isa: Isa, q: &Modulus, n: usize) -> &'static Kernels {
+        assert!(
+            isa.is_available(),
+            "{isa} is not available on this processor"
+        );
+        match (isa, PrimeClass::of(q, n)) {
+            (_, PrimeClass::ReductionFree) => &scalar::FREE,
+            (_, PrimeClass::Wide) => &scalar::WIDE,
+        }
+    }
+
+    /// The instruction set.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// The prime class of the transforms.
+    pub fn class(&self) -> PrimeClass {
+        self.class
+    }
+
+    pub(crate) fn plan(&self, roots: &Roots) -> Plan {
+        (self.ntt_plan)(roots)
+    }
+
+    pub(crate) fn ntt_forward(&self, plan: &Plan, row: &mut [u64]) {
+        assert_eq!(row.len(), plan.n, "a row has n words");
+        // SAFETY: `select` proved the instruction set; the row has the plan's length.
+        unsafe { (self.ntt_forward)(plan, row.as_mut_ptr()) }
+    }
+
+    pub(crate) fn ntt_inverse(&self, plan: &Plan, row: &mut [u64]) {
+        assert_eq!(row.len(), plan.n, "a row has n words");
+        // SAFETY: `select` proved the instruction set; the row has the plan's length.
+        unsafe { (self.ntt_inverse)(plan, row.as_mut_ptr()) }
+    }
+
+    /// `out = a + b`.
+    pub fn add(&self, q: &Modulus, out: &mut [u64], a: &[u64], b: &[u64]) {
+        self.binary(self.add, q, out, a, b);
+    }
+
+    /// `a = a + b`.
+    pub fn add_assign(&self, q: &Modulus, a: &mut [u64], b: &[u64]) {
+        self.binary_assign(self.add, q, a, b);
+    }
+
+    /// `out = a - b`.
+    pub fn sub(&self, q: &Modulus, out: &mut [u64], a: &[u64], b: &[u64]) {
+        self.binary(self.sub, q, out, a, b);
+    }
+
+    /// `a = a - b`.
+    pub fn sub_assign(&self, q: &Modulus, a: &mut [u64], b: &[u64]) {
+        self.binary_assign(self.sub, q, a, b);
+    }
+
+    /// `out = -a`.
+    pub fn neg(&self, q: &Modulus, out: &mut [u64], a: &[u64]) {
+        self.unary(self.neg, q, out, a);
+    }
+
+    /// `a = -a`.
+    pub fn neg_assign(&self, q: &Modulus, a: &mut [u64]) {
+        self.unary_assign(self.neg, q, a);
+    }
+
+    /// `out = a b`, element by element.
+    pub fn mul(&self, q: &Modulus, out: &mut [u64], a: &[u64], b: &[u64]) {
+        self.binary(self.mul, q, out, a, b);
+    }
+
+    /// `a = a b`, element by element.
+    pub fn mul_assign(&self, q: &Modulus, a: &mut [u64], b: &[u64]) {
+        self.binary_assign(self.mul, q, a, b);
+    }
+
+    /// `out = out + a b`, element by element.
+    pub fn mul_acc(&self, q: &Modulus, out: &mut [u64], a: &[u64], b: &[u64]) {
+        self.binary(self.mul_acc, q, out, a, b);
+    }
+
+    /// `out = a w` for a fixed factor.
+    pub fn mul_scalar(&self, q: &Modulus, out: &mut [u64], a: &[u64], w: ShoupPair) {
+        same_lengths(out.len(), &[a]);
+        let n = out.len();
+        // SAFETY: `select` proved the instruction set; all rows have n words.
+        unsafe { (self.mul_scalar)(q, out.as_mut_ptr(), a.as_ptr(), w, n) }
+    }
+
+    /// `a = a w` for a fixed factor.
+    pub fn mul_scalar_assign(&self, q: &Modulus, a: &mut [u64], w: ShoupPair) {
+        let (p, n) = (a.as_mut_ptr(), a.len());
+        // SAFETY: `select` proved the instruction set; element-wise kernels allow out = a.
+        unsafe { (self.mul_scalar)(q, p, p, w, n) }
+    }
+
+    /// `out = a w + b` for a fixed factor.
+    pub fn mul_scalar_add(&self, q: &Modulus, out: &mut [u64], a: &[u64], w: ShoupPair, b: &[u64]) {
+        same_lengths(out.len(), &[a, b]);
+        let n = out.len();
+        // SAFETY: `select` proved the instruction set; all rows have n words.
+        unsafe { (self.mul_scalar_add)(q, out.as_mut_ptr(), a.as_ptr(), b.as_ptr(), w, n) }
+    }
+
+    /// `out = out + a w` for a fixed factor.
+    pub fn mul_scalar_acc(&self, q: &Modulus, out: &mut [u64], a: &[u64], w: ShoupPair) {
+        same_lengths(out.len(), &[a]);
+        let (p, n) = (out.as_mut_ptr(), out.len());
+        // SAFETY: `select` proved the instruction set; element-wise kernels allow out = b.
+        unsafe { (self.mul_scalar_add)(q, p, a.as_ptr(), p, w, n) }
+    }
+
+    /// `out = (a - b) w` for a fixed factor: the last step of rescaling and mod-down.
+    pub fn sub_mul_scalar(&self, q: &Modulus, out: &mut [u64], a: &[u64], b: &[u64], w: ShoupPair) {
+        same_lengths(out.len(), &[a, b]);
+        let n = out.len();
+        // SAFETY: `select` proved the instruction set; all rows have n words.
+        unsafe { (self.sub_mul_scalar)(q, out.as_mut_ptr(), a.as_ptr(), b.as_ptr(), w, n) }
+    }
+
+    /// `a = (a - b) w` for a fixed factor.
+    pub fn sub_mul_scalar_assign(&self, q: &Modulus, a: &mut [u64], b: &[u64], w: ShoupPair) {
+        same_lengths(a.len(), &[b]);
+        let (p, n) = (a.as_mut_ptr(), a.len());
+        // SAFETY: `select` proved the instruction set; element-wise kernels allow out = a.
+        unsafe { (self.sub_mul_scalar)(q, p, p, b.as_ptr(), w, n) }
+    }
+
+    /// `out = a mod q` for words `a < 2^52`, for example residues of another modulus.
+    pub fn reduce(&self, q: &Modulus, out: &mut [u64], a: &[u64]) {
+        self.unary(self.reduce, q, out, a);
+    }
+
+    /// `out = [a] mod q` where `a` in `[0, p)` stands for the integer in `(-p/2, p/2]`.
+    pub fn centred(&self, q: &Modulus, out: &mut [u64], a: &[u64], p: &Modulus) {
+        same_lengths(out.len(), &[a]);
+        // SAFETY: `select` proved the instruction set; all rows have the same length.
+        unsafe { (self.centred)(q, out, a, p) }
+    }
+
+    /// `out = x mod q` for any signed words, in time that does not depend on them.
+    pub fn from_i64(&self, q: &Modulus, out: &mut [u64], x: &[i64]) {
+        assert_eq!(out.len(), x.len(), "rows of one operation have one length");
+        // SAFETY: `select` proved the instruction set; all rows have the same length.
+        unsafe { (self.from_i64)(q, out, x) }
+    }
+
+    /// `out[i] = a[permutation[i]]`.
+    pub fn permute(&self, out: &mut [u64], a: &[u64], permutation: &Permutation) {
+        same_lengths(permutation.len(), &[out, a]);
+        // SAFETY: `select` proved the instruction set; rows have the permutation's length.
+        unsafe { (self.permute)(out, a, permutation) }
+    }
+
+    /// `out[i] = out[i] + a[permutation[i]] b[i]`.
+    pub fn permute_mul_acc(
+        &self,
+        q: &Modulus,
+        out: &mut [u64],
+        a: &[u64],
+        permutation: &Permutation,
+        b: &[u64],
+    ) {
+        same_lengths(permutation.len(), &[out, a, b]);
+        // SAFETY: `select` proved the instruction set; rows have the permutation's length.
+        unsafe { (self.permute_mul_acc)(q, out, a, permutation, b) }
+    }
+
+    /// `out[i] = sum_k a_k[pi(i)] b_k[i]`, with one reduction per output; `pi` is the identity if
+    /// no permutation is given. At most 4096 rows.
+    pub fn inner_product(
+        &self,
+        q: &Modulus,
+        out: &mut [u64],
+        a: &[&[u64]],
+        b: &[&[u64]],
+        permutation: Option<&Permutation>,
+    ) {
+        self.dot(q, out, a, b, permutation, false);
+    }
+
+    /// `out[i] = out[i] + sum_k a_k[pi(i)] b_k[i]`; see [`Kernels::inner_product`].
+    pub fn inner_product_acc(
+        &self,
+        q: &Modulus,
+        out: &mut [u64],
+        a: &[&[u64]],
+        b: &[&[u64]],
+        permutation: Option<&Permutation>,
+    ) {
+        self.dot(q, out, a, b, permutation, true);
+    }
+
+    /// Two inner products that share their left rows, as key switching needs them:
+    /// `out_j[i] = sum_k a_k[pi(i)] b_jk[i]` for `j = 0, 1`.
+    pub fn inner_product_pair(
+        &self,
+        q: &Modulus,
+        out: [&mut [u64]; 2],
+        a: &[&[u64]],
+        b: [&[&[u64]]; 2],
+        permutation: Option<&Permutation>,
+    ) {
+        self.dot_pair(q, out, a, b, permutation, false);
+    }
+
+    /// As [`Kernels::inner_product_pair`], added to what `out` holds.
+    pub fn inner_product_pair_acc(
+        &self,
+        q: &Modulus,
+        out: [&mut [u64]; 2],
+        a: &[&[u64]],
+        b: [&[&[u64]]; 2],
+        permutation: Option<&Permutation>,
+    ) {
+        self.dot_pair(q, out, a, b, permutation, true);
+    }
+
+    /// `v = round(sum_i y_i / q_i)` for rows `y_i` in `[0, q_i)` and `inverses[i] = 1 / q_i`.
+    ///
+    /// The sum runs over `i` in order, one fused multiply-add each in double precision, and rounds
+    /// to nearest (even on ties): exact unless the true quotient is within `k 2^-52` of a half.
+    /// `v` is at most the number of rows.
+    pub fn base_convert_quotients(&self, v: &mut [u64], y: &[&[u64]], inverses: &[f64]) {
+        assert_eq!(y.len(), inverses.len(), "one inverse for each row");
+        assert!(y.len() <= MAX_TERMS, "at most {MAX_TERMS} rows");
+        same_lengths(v.len(), y);
+        // SAFETY: `select` proved the instruction set; all rows have the same length.
+        unsafe { (self.base_convert_quotients)(v, y, inverses) }
+    }
+
+    /// `out_j = sum_i y_i [Q/q_i]_{p_j} - v [Q]_{p_j} mod p_j` for several targets at once
+    /// (Halevi, Polyakov, Shoup, 2019, section 2.2); without `v` the sum alone.
+    ///
+    /// `y_i` are rows of any words below 2^50, `v` of words below 2^52. At most 4096 rows.
+    /// The prime class of this table does not matter here.
+    pub fn base_convert(
+        &self,
+        targets: &[&ConvertTarget],
+        out: &mut [&mut [u64]],
+        y: &[&[u64]],
+        v: Option<&[u64]>,
+    ) {
+        assert_eq!(targets.len(), out.len(), "one output row for each target");
+        assert!(y.len() <= MAX_TERMS, "at most {MAX_TERMS} rows");
+        let Some(n) = out.first().map(|row| row.len()) else {
+            return;
+        };
+        same_lengths(n, y);
+        for (row, target) in out.iter().zip(targets) {
+            same_lengths(n, &[row]);
+            assert_eq!(target.factors.len(), y.len(), "one factor for each row");
+        }
+        if let Some(v) = v {
+            same_lengths(n, &[v]);
+        }
+        // SAFETY: `select` proved the instruction set; all rows have the same length.
+        unsafe { (self.base_convert)(targets, out, y, v) }
+    }
+
+    fn unary(&self, kernel: UnaryFn, q: &Modulus, out: &mut [u64], a: &[u64]) {
+        same_lengths(out.len(), &[a]);
+        // SAFETY: `select` proved the instruction set; all rows have the same length.
+        unsafe { kernel(q, out.as_mut_ptr(), a.as_ptr(), out.len()) }
+    }
+
+    fn unary_assign(&self, kernel: UnaryFn, q: &Modulus, a: &mut [u64]) {
+        let (p, n) = (a.as_mut_ptr(), a.len());
+        // SAFETY: `select` proved the instruction set; element-wise kernels allow out = a.
+        unsafe { kernel(q, p, p, n) }
+    }
+
+    fn binary(&self, kernel: BinaryFn, q: &Modulus, out: &mut [u64], a: &[u64], b: &[u64]) {
+        same_lengths(out.len(), &[a, b]);
+        // SAFETY: `select` proved the instruction set; all rows have the same length.
+        unsafe { kernel(q, out.as_mut_ptr(), a.as_ptr(), b.as_ptr(), out.len()) }
+    }
+
+    fn binary_assign(&self, kernel: BinaryFn, q: &Modulus, a: &mut [u64], b: &[u64]) {
+        same_lengths(a.len(), &[b]);
+        let (p, n) = (a.as_mut_ptr(), a.len());
+        // SAFETY: `select` proved the instruction set; element-wise kernels allow out = a.
+        unsafe { kernel(q, p, p, b.as_ptr(), n) }
+    }
+
+    fn dot(
+        &self,
+        q: &Modulus,
+        out: &mut [u64],
+        a: &[&[u64]],
+        b: &[&[u64]],
+        permutation: Option<&Permutation>,
+        accumulate: bool,
+    ) {
+        check_dot(out.len(), a, b, permutation);
+        let dot = Dot {
+            rows: a,
+            permutation,
+            accumulate,
+        };
+        // SAFETY: `select` proved the instruction set; lengths were checked.
+        unsafe { (self.inner_product)(q, out, &dot, b) }
+    }
+
+    fn dot_pair(
+        &self,
+        q: &Modulus,
+        out: [&mut [u64]; 2],
+        a: &[&[u64]],
+        b: [&[&[u64]]; 2],
+        permutation: Option<&Permutation>,
+        accumulate: bool,
+    ) {
+        check_dot(out[0].len(), a, b[0], permutation);
+        check_dot(out[1].len(), a, b[1], permutation);
+        let dot = Dot {
+            rows: a,
+            permutation,
+            accumulate,
+        };
+        // SAFETY: `select` proved the instruction set; lengths were checked.
+        unsafe { (self.inner_product_pair)(q, out, &dot, b) }
+    }
+}
+
+impl std::fmt::Debug for Kernels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kernels")
+            .field("isa", &self.isa)
+            .field("class", &self.class)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ConvertTarget {
+    /// The target `p` with `factors[i] = [Q/q_i]_p` and `product = [Q]_p`; both are reduced modulo p.
+    pub fn new(p: &Modulus, factors: &[u64], product: u64) -> ConvertTarget {
+        ConvertTarget {
+            p: *p,
+            factors: factors.iter().map(|f| p.reduce(*f)).collect(),
+            product: p.shoup(product),
+        }
+    }
+
+    /// The output modulus.
+    pub fn modulus(&self) -> &Modulus {
+        &self.p
+    }
+}
+
+impl Roots {
+    pub(crate) fn new(n: usize, q: &Modulus, psi: u64) -> Roots {
+        let inverse_of = |x: u64| q.pow(x, q.value() - 2);
+        let powers = |base: u64| {
+            let base = q.shoup(base);
+            let mut out = vec![0; n];
+            let mut power = 1;
+            for i in 0..n {
+                out[bit_reverse(i, n)] = power;
+                power = q.mul_shoup(power, base);
+            }
+            out
+        };
+        Roots {
+            n,
+            q: *q,
+            forward: powers(psi),
+            inverse: powers(inverse_of(psi)),
+            n_inverse: inverse_of(q.reduce(n as u64)),
+        }
+    }
+}
+
+impl Plan {
+    /// A plan whose tables are the given words.
+    fn new(roots: &Roots, forward: &[u64], inverse: &[u64]) -> Plan {
+        let pool = Pool::new();
+        Plan {
+            n: roots.n,
+            q: roots.q,
+            forward: pool.copied(forward),
+            inverse: pool.copied(inverse),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn n(&self) -> usize {
+        self.n
+    }
+}
+
+fn check_dot(n: usize, a: &[&[u64]], b: &[&[u64]], permutation: Option<&Permutation>) {
+    assert_eq!(a.len(), b.len(), "an inner product pairs its rows");
+    assert!(a.len() <= MAX_TERMS, "at most {MAX_TERMS} rows");
+    same_lengths(n, a);
+    same_lengths(n, b);
+    if let Some(p) = permutation {
+        assert_eq!(p.len(), n, "rows have the permutation's length");
+    }
+}
+
+#[inline]
+fn same_lengths(n: usize, rows: &[&[u64]]) {
+    for row in rows {
+        assert_eq!(row.len(), n, "rows of one operation have one length");
+    }
+}

@@ -1,0 +1,271 @@
+//! Aligned rows of words, recycled.
+//!
+//! At n = 2^16 a fresh ciphertext of 25 limbs costs more in page faults than an addition costs in
+//! arithmetic, so rows are kept and handed out again; large ones are advised to use huge pages.
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::collections::HashMap;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Alignment of every buffer: one cache line, one 512-bit vector.
+const ALIGN: usize = 64;
+/// Buffers of at least this many bytes are aligned to, and advised for, huge pages.
+const HUGE: usize = 2 << 20;
+
+/// A set of recycled buffers; clones share it. Thread-safe.
+#[derive(Clone, Default)]
+pub struct Pool {
+    shelves: Arc<Shelves>,
+}
+
+/// Free allocations by length in words.
+#[derive(Default)]
+struct Shelves {
+    free: Mutex<HashMap<usize, Vec<Block>>>,
+}
+
+/// One aligned allocation, all of it initialised.
+struct Block {
+    data: NonNull<u64>,
+    len: usize,
+}
+
+/// 64-byte aligned words from a [`Pool`], which they return to on drop.
+pub struct Buf {
+    block: Block,
+    shelves: Arc<Shelves>,
+    wipe: bool,
+}
+
+impl Pool {
+    /// A pool with nothing in it.
+    pub fn new() -> Pool {
+        Pool::default()
+    }
+
+    /// `len` words, all zero.
+    pub fn zeroed(&self, len: usize) -> Buf {
+        let (mut buf, fresh) = self.take(len);
+        if !fresh {
+            buf.fill(0);
+        }
+        buf
+    }
+
+    /// `len` words of unspecified content, for a caller that overwrites all of them.
+    pub fn unfilled(&self, len: usize) -> Buf {
+        self.take(len).0
+    }
+
+    /// A copy of `words`.
+    pub fn copied(&self, words: &[u64]) -> Buf {
+        let mut buf = self.unfilled(words.len());
+        buf.copy_from_slice(words);
+        buf
+    }
+
+    /// `len` zero words for secrets: overwritten with zeros before they return to the pool.
+    pub fn secret(&self, len: usize) -> Buf {
+        let mut buf = self.zeroed(len);
+        buf.wipe = true;
+        buf
+    }
+
+    /// Bytes held ready for reuse.
+    pub fn idle_bytes(&self) -> usize {
+        let free = self.shelves.lock();
+        free.iter()
+            .map(|(len, blocks)| len * blocks.len() * size_of::<u64>())
+            .sum()
+    }
+
+    /// Gives everything held ready for reuse back to the system.
+    pub fn trim(&self) {
+        let released = std::mem::take(&mut *self.shelves.lock());
+        drop(released);
+    }
+
+    /// A buffer, and whether it is fresh from the system (and so zero).
+    fn take(&self, len: usize) -> (Buf, bool) {
+        let reused = self.shelves.lock().get_mut(&len).and_then(Vec::pop);
+        let fresh = reused.is_none();
+        let buf = Buf {
+            block: reused.unwrap_or_else(|| Block::zeroed(len)),
+            shelves: Arc::clone(&self.shelves),
+            wipe: false,
+        };
+        (buf, fresh)
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool")
+            .field("idle_bytes", &self.idle_bytes())
+            .finish()
+    }
+}
+
+impl Shelves {
+    fn lock(&self) -> MutexGuard<'_, HashMap<usize, Vec<Block>>> {
+        // A panic elsewhere cannot leave the map half changed.
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Block {
+    fn layout(len: usize) -> Layout {
+        let bytes = len * size_of::<u64>();
+        let align = if bytes >= HUGE { HUGE } else { ALIGN };
+        Layout::from_size_align(bytes, align).unwrap_or_else(|_| {
+            panic!("a buffer of {len} words exceeds the address space");
+        })
+    }
+
+    fn zeroed(len: usize) -> Block {
+        let layout = Block::layout(len);
+        if len == 0 {
+            return Block {
+                data: NonNull::dangling(),
+                len,
+            };
+        }
+        // SAFETY: the layout has a non-zero size.
+        let data = unsafe { alloc(layout) };
+        let Some(data) = NonNull::new(data.cast::<u64>()) else {
+            handle_alloc_error(layout);
+        };
+        #[cfg(target_os = "linux")]
+        if layout.size() >= HUGE {
+            // SAFETY: the range is this allocation's own; MADV_HUGEPAGE changes no content, and a
+            // refusal (kernel without huge pages) is harmless.
+            unsafe {
+                libc::madvise(data.as_ptr().cast(), layout.size(), libc::MADV_HUGEPAGE);
+            }
+        }
+        // Zeroing comes after the advice, so that the first touch already gets huge pages.
+        // SAFETY: the allocation holds `len` words.
+        unsafe { data.as_ptr().write_bytes(0, len) }
+        Block { data, len }
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        if self.len > 0 {
+            // SAFETY: `data` came from `alloc` with this very layout and is freed once.
+            unsafe { dealloc(self.data.as_ptr().cast(), Block::layout(self.len)) }
+        }
+    }
+}
+
+// SAFETY: a block owns its words exclusively, as a `Box<[u64]>` does.
+unsafe impl Send for Block {}
+// SAFETY: shared references to a block only read.
+unsafe impl Sync for Block {}
+
+impl Deref for Buf {
+    type Target = [u64];
+
+    #[inline]
+    fn deref(&self) -> &[u64] {
+        // SAFETY: `data` points to `len` initialised words owned by this buffer (dangling for len 0).
+        unsafe { std::slice::from_raw_parts(self.block.data.as_ptr(), self.block.len) }
+    }
+}
+
+impl DerefMut for Buf {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u64] {
+        // SAFETY: as in `deref`, and `&mut self` makes the access exclusive.
+        unsafe { std::slice::from_raw_parts_mut(self.block.data.as_ptr(), self.block.len) }
+    }
+}
+
+impl Clone for Buf {
+    fn clone(&self) -> Buf {
+        let pool = Pool {
+            shelves: Arc::clone(&self.shelves),
+        };
+        let mut copy = pool.copied(self);
+        copy.wipe = self.wipe;
+        copy
+    }
+}
+
+impl Drop for Buf {
+    fn drop(&mut self) {
+        if self.wipe {
+            for word in self.iter_mut() {
+                // SAFETY: `word` is a valid exclusive reference; the volatile write is not removed.
+                unsafe { std::ptr::write_volatile(word, 0) }
+            }
+        }
+        let block = std::mem::replace(
+            &mut self.block,
+            Block {
+                data: NonNull::dangling(),
+                len: 0,
+            },
+        );
+        if block.len > 0 {
+            let mut free = self.shelves.lock();
+            free.entry(block.len).or_default().push(block);
+        }
+    }
+}
+
+impl std::fmt::Debug for Buf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Buf").field("len", &self.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_aligned_zeroed_and_reused() {
+        let pool = Pool::new();
+        for len in [0, 1, 7, 1 << 12, 1 << 18] {
+            let mut a = pool.zeroed(len);
+            assert_eq!(a.as_ptr() as usize % if len == 0 { 8 } else { ALIGN }, 0);
+            assert!(a.iter().all(|w| *w == 0));
+            a.fill(7);
+            let place = a.as_ptr();
+            drop(a);
+            let b = pool.unfilled(len);
+            assert_eq!(b.as_ptr(), place);
+            drop(b);
+            assert!(pool.zeroed(len).iter().all(|w| *w == 0));
+        }
+        assert_eq!(pool.idle_bytes(), 8 * (1 + 7 + (1 << 12) + (1 << 18)));
+        pool.trim();
+        assert_eq!(pool.idle_bytes(), 0);
+    }
+
+    #[test]
+    fn secrets_are_wiped_before_reuse_and_clones_stay_secret() {
+        let pool = Pool::new();
+        let mut secret = pool.secret(100);
+        secret.fill(0xdead);
+        let copy = secret.clone();
+        assert_eq!(&copy[..], &secret[..]);
+        drop((secret, copy));
+        let (a, b) = (pool.unfilled(100), pool.unfilled(100));
+        assert!(a.iter().chain(b.iter()).all(|w| *w == 0));
+        assert_eq!(format!("{a:?}"), "Buf { len: 100 }");
+    }
+
+    #[test]
+    fn buffers_outlive_their_pool_and_cross_threads() {
+        let buf = Pool::new().copied(&[1, 2, 3]);
+        let sum: u64 = std::thread::spawn(move || buf.iter().sum())
+            .join()
+            .expect("thread");
+        assert_eq!(sum, 6);
+    }
+}

@@ -1,4 +1,27 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod automorphism;
+mod domain;
+mod error;
+mod extend;
+mod gadget;
+mod poly;
+mod poly_qp;
+mod rescale;
+mod ring;
+
+pub mod par;
 pub mod sample;
+pub mod wire;
+
+#[cfg(test)]
+mod oracle;
+
+pub use automorphism::GaloisElement;
+pub use domain::{Coeff, Domain, Ntt};
+pub use error::{Error, Result};
+pub use gadget::{Digits, ExpandedDigits, digit_count, digit_ranges};
+pub use poly::Poly;
+pub use poly_qp::PolyQp;
+pub use ring::Ring;

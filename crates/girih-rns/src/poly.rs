@@ -1,0 +1,377 @@
+//! Polynomials of R_Q: one row of N residues per prime.
+
+use std::marker::PhantomData;
+
+use girih_ntt::Buf;
+use zeroize::Zeroize;
+
+use crate::par::{Work, for_each_limb};
+use crate::{Coeff, Domain, Error, Ntt, Result, Ring};
+
+/// A polynomial over the first [`limbs`](Poly::limbs) primes of Q, in the representation `D`.
+///
+/// All residues are canonical, in `[0, q_i)`. Operations take the [`Ring`] the polynomial was made
+/// for; operands of one operation have the same number of limbs.
+#[derive(Clone)]
+pub struct Poly<D: Domain> {
+    pub(crate) rows: Buf,
+    n: usize,
+    domain: PhantomData<D>,
+}
+
+impl<D: Domain> Poly<D> {
+    /// The zero polynomial over the first `limbs` primes of Q.
+    ///
+    /// # Panics
+    /// If the ring has fewer primes, or `limbs` is 0.
+    #[must_use]
+    pub fn zero(ring: &Ring, limbs: usize) -> Poly<D> {
+        Poly::from_buf(ring, limbs, ring.pool().zeroed(limbs * ring.n()))
+    }
+
+    /// The zero polynomial in memory that is overwritten before it is reused.
+    ///
+    /// # Panics
+    /// As [`Poly::zero`].
+    #[must_use]
+    pub fn secret(ring: &Ring, limbs: usize) -> Poly<D> {
+        Poly::from_buf(ring, limbs, ring.pool().secret(limbs * ring.n()))
+    }
+
+    /// A polynomial of unspecified residues, to be overwritten.
+    pub(crate) fn unfilled(ring: &Ring, limbs: usize) -> Poly<D> {
+        Poly::from_buf(ring, limbs, ring.pool().unfilled(limbs * ring.n()))
+    }
+
+    fn from_buf(ring: &Ring, limbs: usize, rows: Buf) -> Poly<D> {
+        assert!(
+            (1..=ring.q_len()).contains(&limbs),
+            "{limbs} limbs of a ring with {} primes",
+            ring.q_len()
+        );
+        Poly {
+            rows,
+            n: ring.n(),
+            domain: PhantomData,
+        }
+    }
+
+    /// Fills every row by `f(i, row_i)`, which must write residues below the prime `i`.
+    ///
+    /// # Panics
+    /// As [`Poly::zero`].
+    #[must_use]
+    pub fn from_fn(ring: &Ring, limbs: usize, f: impl Fn(usize, &mut [u64]) + Sync + Send) -> Poly<D> {
+        let mut poly = Poly::unfilled(ring, limbs);
+        for_each_limb(&mut poly.rows, ring.n(), Work::Heavy, f);
+        poly
+    }
+
+    /// Number of primes.
+    #[must_use]
+    pub fn limbs(&self) -> usize {
+        self.rows.len() / self.n
+    }
+
+    /// Degree N.
+    #[must_use]
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// The residues modulo prime `i`.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[must_use]
+    pub fn row(&self, i: usize) -> &[u64] {
+        &self.rows[i * self.n..(i + 1) * self.n]
+    }
+
+    /// The residues modulo prime `i`; what is written must stay below the prime.
+    ///
+    /// # Panics
+    /// If there is no such row.
+    #[must_use]
+    pub fn row_mut(&mut self, i: usize) -> &mut [u64] {
+        &mut self.rows[i * self.n..(i + 1) * self.n]
+    }
+
+    /// All rows, one after the other.
+    #[must_use]
+    pub fn rows(&self) -> &[u64] {
+        &self.rows
+    }
+
+    /// All rows, one after the other; what is written must stay below the primes.
+    #[must_use]
+    pub fn rows_mut(&mut self) -> &mut [u64] {
+        &mut self.rows
+    }
+
+    /// The same residues modulo the first `limbs` primes only (reduction modulo a smaller Q).
+    ///
+    /// # Panics
+    /// If there are fewer rows, or `limbs` is 0.
+    #[must_use]
+    pub fn truncated(&self, limbs: usize, ring: &Ring) -> Poly<D> {
+        Poly::from_buf(ring, limbs, ring.pool().copied(&self.rows[..limbs * self.n]))
+    }
+
+    /// `self += rhs`.
+    pub fn add_assign(&mut self, rhs: &Poly<D>, ring: &Ring) {
+        self.zip_rows(rhs, ring, |ring, i, row, rhs| {
+            let t = ring.table(i);
+            t.kernels().add_assign(t.modulus(), row, rhs);
+        });
+    }
+
+    /// `self -= rhs`.
+    pub fn sub_assign(&mut self, rhs: &Poly<D>, ring: &Ring) {
+        self.zip_rows(rhs, ring, |ring, i, row, rhs| {
+            let t = ring.table(i);
+            t.kernels().sub_assign(t.modulus(), row, rhs);
+        });
+    }
+
+    /// `self = -self`.
+    pub fn neg_assign(&mut self, ring: &Ring) {
+        self.map_rows(ring, |ring, i, row| {
+            let t = ring.table(i);
+            t.kernels().neg_assign(t.modulus(), row);
+        });
+    }
+
+    /// `self + rhs`.
+    #[must_use]
+    pub fn add(&self, rhs: &Poly<D>, ring: &Ring) -> Poly<D> {
+        self.combine(rhs, ring, |ring, i, out, a, b| {
+            let t = ring.table(i);
+            t.kernels().add(t.modulus(), out, a, b);
+        })
+    }
+
+    /// `self - rhs`.
+    #[must_use]
+    pub fn sub(&self, rhs: &Poly<D>, ring: &Ring) -> Poly<D> {
+        self.combine(rhs, ring, |ring, i, out, a, b| {
+            let t = ring.table(i);
+            t.kernels().sub(t.modulus(), out, a, b);
+        })
+    }
+
+    /// `self *= s` for an integer of any size, given by its residues: `scalar(i) = s mod q_i`.
+    pub fn mul_scalar_assign(&mut self, scalar: impl Fn(usize) -> u64 + Sync + Send, ring: &Ring) {
+        self.map_rows(ring, |ring, i, row| {
+            let t = ring.table(i);
+            let w = t.modulus().shoup(scalar(i));
+            t.kernels().mul_scalar_assign(t.modulus(), row, w);
+        });
+    }
+
+    pub(crate) fn map_rows(&mut self, ring: &Ring, f: impl Fn(&Ring, usize, &mut [u64]) + Sync + Send) {
+        for_each_limb(&mut self.rows, self.n, Work::Light, |i, row| f(ring, i, row));
+    }
+
+    pub(crate) fn zip_rows(
+        &mut self,
+        rhs: &Poly<D>,
+        ring: &Ring,
+        f: impl Fn(&Ring, usize, &mut [u64], &[u64]) + Sync + Send,
+    ) {
+        assert_eq!(self.limbs(), rhs.limbs(), "operands have the same limbs");
+        for_each_limb(&mut self.rows, self.n, Work::Light, |i, row| f(ring, i, row, rhs.row(i)));
+    }
+
+    pub(crate) fn combine(
+        &self,
+        rhs: &Poly<D>,
+        ring: &Ring,
+        f: impl Fn(&Ring, usize, &mut [u64], &[u64], &[u64]) + Sync + Send,
+    ) -> Poly<D> {
+        assert_eq!(self.limbs(), rhs.limbs(), "operands have the same limbs");
+        let mut out = Poly::unfilled(ring, self.limbs());
+        for_each_limb(&mut out.rows, self.n, Work::Light, |i, row| {
+            f(ring, i, row, self.row(i), rhs.row(i));
+        });
+        out
+    }
+
+    pub(crate) fn with_domain<E: Domain>(self) -> Poly<E> {
+        Poly {
+            rows: self.rows,
+            n: self.n,
+            domain: PhantomData,
+        }
+    }
+
+    /// Checks that every residue is below its prime.
+    ///
+    /// # Errors
+    /// [`Error::WireRange`] at the first that is not.
+    pub fn check(&self, ring: &Ring) -> Result<()> {
+        for i in 0..self.limbs() {
+            check_row(i, self.row(i), ring.modulus(i).value())?;
+        }
+        Ok(())
+    }
+}
+
+/// Checks that the residues of one row are below its prime.
+pub(crate) fn check_row(row: usize, words: &[u64], prime: u64) -> Result<()> {
+    match words.iter().position(|&w| w >= prime) {
+        None => Ok(()),
+        Some(index) => Err(Error::WireRange {
+            row,
+            index,
+            value: words[index],
+            prime,
+        }),
+    }
+}
+
+impl Poly<Coeff> {
+    /// The polynomial with the given signed coefficients (missing ones are zero), without branches
+    /// that depend on them.
+    ///
+    /// # Panics
+    /// As [`Poly::zero`], and if there are more than N coefficients.
+    #[must_use]
+    pub fn from_i64(ring: &Ring, limbs: usize, coefficients: &[i64]) -> Poly<Coeff> {
+        let mut poly = Poly::unfilled(ring, limbs);
+        poly.fill_i64(ring, coefficients);
+        poly
+    }
+
+    /// [`Poly::from_i64`] in memory that is overwritten before it is reused; for secrets and noise.
+    ///
+    /// # Panics
+    /// As [`Poly::from_i64`].
+    #[must_use]
+    pub fn secret_from_i64(ring: &Ring, limbs: usize, coefficients: &[i64]) -> Poly<Coeff> {
+        let mut poly = Poly::secret(ring, limbs);
+        poly.fill_i64(ring, coefficients);
+        poly
+    }
+
+    fn fill_i64(&mut self, ring: &Ring, coefficients: &[i64]) {
+        assert!(coefficients.len() <= self.n, "at most N coefficients");
+        for_each_limb(&mut self.rows, self.n, Work::Heavy, |i, row| {
+            reduce_i64_row(row, coefficients, ring, i);
+        });
+    }
+
+    /// The polynomial with the given signed coefficients (missing ones are zero).
+    ///
+    /// # Panics
+    /// As [`Poly::from_i64`].
+    #[must_use]
+    pub fn from_i128(ring: &Ring, limbs: usize, coefficients: &[i128]) -> Poly<Coeff> {
+        let mut poly = Poly::zero(ring, limbs);
+        assert!(coefficients.len() <= poly.n, "at most N coefficients");
+        for_each_limb(&mut poly.rows, poly.n, Work::Heavy, |i, row| {
+            let q = ring.modulus(i);
+            for (x, &c) in row.iter_mut().zip(coefficients) {
+                let r = q.reduce_u128(c.unsigned_abs());
+                *x = if c < 0 { q.neg(r) } else { r };
+            }
+        });
+        poly
+    }
+
+    /// Evaluations of the polynomial. One forward transform per limb, in place.
+    #[must_use]
+    pub fn into_ntt(mut self, ring: &Ring) -> Poly<Ntt> {
+        for_each_limb(&mut self.rows, self.n, Work::Heavy, |i, row| ring.table(i).forward(row));
+        self.with_domain()
+    }
+}
+
+/// `row[k] = coefficients[k] mod q`, without branches that depend on them.
+pub(crate) fn reduce_i64_row(row: &mut [u64], coefficients: &[i64], ring: &Ring, index: usize) {
+    let table = ring.table(index);
+    let (head, tail) = row.split_at_mut(coefficients.len());
+    table.kernels().from_i64(table.modulus(), head, coefficients);
+    tail.fill(0);
+}
+
+impl Poly<Ntt> {
+    /// The polynomial with the one coefficient `s` at `X^0`, given by its residues: `scalar(i) = s mod q_i`.
+    ///
+    /// # Panics
+    /// As [`Poly::zero`].
+    #[must_use]
+    pub fn constant(ring: &Ring, limbs: usize, scalar: impl Fn(usize) -> u64) -> Poly<Ntt> {
+        let mut poly = Poly::unfilled(ring, limbs);
+        for i in 0..limbs {
+            poly.row_mut(i).fill(scalar(i));
+        }
+        poly
+    }
+
+    /// Coefficients of the polynomial. One inverse transform per limb, in place.
+    #[must_use]
+    pub fn into_coeff(mut self, ring: &Ring) -> Poly<Coeff> {
+        for_each_limb(&mut self.rows, self.n, Work::Heavy, |i, row| ring.table(i).inverse(row));
+        self.with_domain()
+    }
+
+    /// `self + s` for an integer, given by its residues: `scalar(i) = s mod q_i`.
+    pub fn add_scalar_assign(&mut self, scalar: impl Fn(usize) -> u64 + Sync + Send, ring: &Ring) {
+        self.map_rows(ring, |ring, i, row| {
+            let q = ring.modulus(i);
+            let s = scalar(i);
+            for x in row {
+                *x = q.add(*x, s);
+            }
+        });
+    }
+
+    /// `self · rhs` in R_Q.
+    #[must_use]
+    pub fn mul(&self, rhs: &Poly<Ntt>, ring: &Ring) -> Poly<Ntt> {
+        self.combine(rhs, ring, |ring, i, out, a, b| {
+            let t = ring.table(i);
+            t.kernels().mul(t.modulus(), out, a, b);
+        })
+    }
+
+    /// `self = self · rhs` in R_Q.
+    pub fn mul_assign(&mut self, rhs: &Poly<Ntt>, ring: &Ring) {
+        self.zip_rows(rhs, ring, |ring, i, row, rhs| {
+            let t = ring.table(i);
+            t.kernels().mul_assign(t.modulus(), row, rhs);
+        });
+    }
+
+    /// `self += a · b` in R_Q.
+    pub fn mul_acc_assign(&mut self, a: &Poly<Ntt>, b: &Poly<Ntt>, ring: &Ring) {
+        assert_eq!(a.limbs(), b.limbs(), "operands have the same limbs");
+        self.zip_rows(a, ring, |ring, i, row, a| {
+            let t = ring.table(i);
+            t.kernels().mul_acc(t.modulus(), row, a, b.row(i));
+        });
+    }
+}
+
+impl<D: Domain> Zeroize for Poly<D> {
+    fn zeroize(&mut self) {
+        self.rows[..].zeroize();
+    }
+}
+
+impl<D: Domain> PartialEq for Poly<D> {
+    /// Equality of residues; not in constant time.
+    fn eq(&self, other: &Poly<D>) -> bool {
+        self.n == other.n && self.rows[..] == other.rows[..]
+    }
+}
+
+impl<D: Domain> Eq for Poly<D> {}
+
+impl<D: Domain> std::fmt::Debug for Poly<D> {
+    /// The shape only: a polynomial may be a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Poly").field("n", &self.n).field("limbs", &self.limbs()).finish()
+    }
+}

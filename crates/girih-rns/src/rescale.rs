@@ -1,0 +1,182 @@
+//! Division with rounding by some of the primes: rescaling, mod-down, and both at once.
+//!
+//! For `S` the product of the primes divided out and `x` given modulo the kept primes and S:
+//! `round(x/S) = (x - [x]_S) S^-1` modulo every kept prime, where `[x]_S` in `[-S/2, S/2]` is
+//! extended exactly (Cheon, Han, Kim, Kim, Song, "A Full RNS Variant of Approximate Homomorphic
+//! Encryption", SAC 2018, section 3.3, with the centred extension).
+
+use girih_ntt::ShoupPair;
+
+use crate::extend::Conversion;
+use crate::par::{Work, for_each_limb, for_each_tile};
+use crate::{Ntt, Poly, PolyQp, Ring};
+
+/// Constants of one division.
+pub(crate) struct Division {
+    conversion: Conversion,
+    /// `S^-1` modulo the kept primes.
+    inverses: Vec<ShoupPair>,
+}
+
+impl Division {
+    /// Divides `limbs` limbs by the last `drop` of them, and by P if `special`.
+    ///
+    /// # Panics
+    /// If nothing is divided out, or nothing is kept.
+    pub(crate) fn new(ring: &Ring, limbs: usize, drop: usize, special: bool) -> Division {
+        assert!(drop < limbs, "at least one limb is kept");
+        let kept = limbs - drop;
+        let special = if special { ring.p_len() } else { 0 };
+        let sources = (kept..limbs).chain(ring.q_len()..ring.q_len() + special).collect();
+        let conversion = Conversion::new(ring, sources);
+        Division {
+            inverses: (0..kept).map(|t| conversion.inverse_product(ring, t)).collect(),
+            conversion,
+        }
+    }
+
+    /// `round(x/S)`: `row(i)` is the row of prime index `i` of `x`, in evaluations.
+    ///
+    /// Cost: one inverse transform per divided prime, one forward transform per kept prime.
+    fn divide<'a>(&self, ring: &Ring, row: impl Fn(usize) -> &'a [u64] + Sync) -> Poly<Ntt> {
+        let n = ring.n();
+        let conversion = &self.conversion;
+        let mut prepared = conversion.room(ring);
+        for_each_limb(prepared.source_rows_mut(), n, Work::Heavy, |i, out| {
+            let source = conversion.sources()[i];
+            out.copy_from_slice(row(source));
+            ring.table(source).inverse(out);
+            conversion.scale_row(ring, i, out);
+        });
+        conversion.finish(ring, &mut prepared);
+        let mut out = Poly::unfilled(ring, self.inverses.len());
+        for_each_tile(out.rows_mut(), n, |first, rows| {
+            let mut rows: Vec<&mut [u64]> = rows.chunks_exact_mut(n).collect();
+            let targets: Vec<usize> = (first..first + rows.len()).collect();
+            conversion.convert(ring, &prepared, &targets, &mut rows);
+            for (i, remainder) in targets.iter().zip(rows) {
+                let table = ring.table(*i);
+                table.forward(remainder);
+                // out = (x - remainder) / S = (remainder - x) (-S^-1)
+                let q = table.modulus();
+                let w = q.shoup(q.neg(self.inverses[*i].w));
+                table.kernels().sub_mul_scalar_assign(q, remainder, row(*i), w);
+            }
+        });
+        out
+    }
+}
+
+impl Poly<Ntt> {
+    /// `round(a / (q_{l-drop+1} .. q_l))` modulo the remaining primes: each coefficient is within
+    /// 1/2 (and `drop · 2^-52` relative) of the quotient.
+    ///
+    /// Cost: `drop` inverse and `l - drop` forward transforms.
+    ///
+    /// # Panics
+    /// If `drop` is 0 or no limb would remain.
+    #[must_use]
+    pub fn rescaled(&self, drop: usize, ring: &Ring) -> Poly<Ntt> {
+        ring.division(self.limbs(), drop, false).divide(ring, |i| self.row(i))
+    }
+}
+
+impl PolyQp<Ntt> {
+    /// `round(a / P) mod Q`: each coefficient is within 1/2 (and `K 2^-52` relative) of the quotient.
+    ///
+    /// Cost: K inverse and `l` forward transforms.
+    ///
+    /// # Panics
+    /// If the ring has no special primes.
+    #[must_use]
+    pub fn mod_down(&self, ring: &Ring) -> Poly<Ntt> {
+        self.mod_down_rescaled(0, ring)
+    }
+
+    /// `round(a / (P q_{l-drop+1} .. q_l))` modulo the remaining primes: mod-down and rescaling with
+    /// one rounding.
+    ///
+    /// Cost: `K + drop` inverse and `l - drop` forward transforms.
+    ///
+    /// # Panics
+    /// If nothing is divided out, or no limb would remain.
+    #[must_use]
+    pub fn mod_down_rescaled(&self, drop: usize, ring: &Ring) -> Poly<Ntt> {
+        let (limbs, q_len) = (self.limbs(), ring.q_len());
+        ring.division(limbs, drop, true)
+            .divide(ring, |i| self.row(if i < q_len { i } else { i - q_len + limbs }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use dashu_int::{IBig, UBig};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Coeff, oracle};
+
+    /// Largest `|2 (quotient · S - x)| / S` must not exceed 1 (and an excess of 2^-40).
+    fn assert_nearest(x: &[IBig], quotients: &[IBig], divisor: &UBig, modulus: &UBig) {
+        let s = IBig::from(divisor.clone());
+        let slack = &s >> 40;
+        for (x, y) in x.iter().zip(quotients) {
+            // The quotient is known modulo the kept primes only.
+            let error = oracle::centred(y * &s - x, &(modulus * divisor));
+            let twice = &error * IBig::from(2);
+            assert!(twice <= &s + &slack && -twice <= &s + &slack, "error {error} for divisor {divisor}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn rescaling_is_the_nearest_integer(seed: u64, limbs in 2usize..7, drop in 1usize..4, bits in 25u32..50) {
+            let n = 16;
+            let drop = drop.min(limbs - 1);
+            let primes = oracle::primes(n, bits, 7);
+            let ring = Ring::try_new(n, &primes, &[]).expect("ring");
+            let a = oracle::random_coeff(&ring, limbs, seed);
+            let rescaled = a.clone().into_ntt(&ring).rescaled(drop, &ring).into_coeff(&ring);
+            prop_assert_eq!(rescaled.limbs(), limbs - drop);
+            assert_nearest(
+                &oracle::lift_poly(&a, &ring),
+                &oracle::lift_poly(&rescaled, &ring),
+                &oracle::product(&primes[limbs - drop..limbs]),
+                &oracle::product(&primes[..limbs - drop]),
+            );
+        }
+
+        #[test]
+        fn mod_down_is_the_nearest_integer(seed: u64, limbs in 1usize..5, special in 1usize..4, drop in 0usize..3) {
+            let n = 16;
+            let drop = drop.min(limbs - 1);
+            let primes = oracle::primes(n, 44, 5 + special);
+            let (q, p) = primes.split_at(5);
+            let ring = Ring::try_new(n, q, p).expect("ring");
+            let a = oracle::random_qp(&ring, limbs, seed);
+            let x = oracle::lift_qp(&a, &ring);
+            let down = a.into_ntt(&ring).mod_down_rescaled(drop, &ring).into_coeff(&ring);
+            prop_assert_eq!(down.limbs(), limbs - drop);
+            assert_nearest(
+                &x,
+                &oracle::lift_poly(&down, &ring),
+                &(oracle::product(p) * oracle::product(&q[limbs - drop..limbs])),
+                &oracle::product(&q[..limbs - drop]),
+            );
+        }
+
+        #[test]
+        fn rescaling_a_multiple_is_exact(coefficients in prop::collection::vec(-(1i64 << 40)..1 << 40, 16)) {
+            let n = 16;
+            let primes = oracle::primes(n, 46, 4);
+            let ring = Ring::try_new(n, &primes, &[]).expect("ring");
+            let a = Poly::<Coeff>::from_i64(&ring, 4, &coefficients);
+            let mut multiple = a.clone();
+            let factor = u128::from(primes[2]) * u128::from(primes[3]);
+            multiple.mul_scalar_assign(|i| (factor % u128::from(primes[i])) as u64, &ring);
+            let back = multiple.into_ntt(&ring).rescaled(2, &ring).into_coeff(&ring);
+            prop_assert_eq!(back, a.truncated(2, &ring));
+        }
+    }
+}

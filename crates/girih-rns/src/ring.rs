@@ -1,0 +1,196 @@
+//! The ring R_QP: its degree, its primes and everything that is computed from them once.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use girih_ntt::{Isa, Modulus, NttTable, Permutation, Pool};
+
+use crate::extend::Conversion;
+use crate::rescale::Division;
+use crate::{Error, GaloisElement, Result};
+
+/// `R_Q = Z_Q[X]/(X^N + 1)` with `Q = q_1 .. q_L`, and the special primes `P = p_1 .. p_K`.
+///
+/// Cloning shares everything. Primes have one numbering: `0..L` are the primes of Q, `L..L+K` those
+/// of P. Constants of base conversions and divisions, and the index tables of automorphisms, are
+/// computed on first use and kept.
+#[derive(Clone)]
+pub struct Ring {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    n: usize,
+    isa: Isa,
+    primes: Vec<u64>,
+    tables: Vec<NttTable>,
+    q_len: usize,
+    pool: Pool,
+    conversions: Cache<(usize, usize), Conversion>,
+    divisions: Cache<(usize, usize, bool), Division>,
+    automorphisms: Cache<GaloisElement, Permutation>,
+}
+
+/// Values computed on first use, shared afterwards.
+struct Cache<K, V>(Mutex<HashMap<K, Arc<V>>>);
+
+impl<K: std::hash::Hash + Eq, V> Cache<K, V> {
+    fn new() -> Self {
+        Cache(Mutex::new(HashMap::new()))
+    }
+
+    fn get_or(&self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
+        if let Some(value) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Arc::clone(value);
+        }
+        // Computed outside the lock; two threads may do it at once, the results are equal.
+        let value = Arc::new(make());
+        Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(value))
+    }
+}
+
+impl Ring {
+    /// The ring of degree `n` over the primes `q` and the special primes `p` (which may be empty),
+    /// with the fastest kernels of this processor.
+    ///
+    /// # Errors
+    /// No prime, a prime that occurs twice, a degree that is not a power of two in the range of the
+    /// transform, or a prime that is not `1 mod 2n`.
+    pub fn try_new(n: usize, q: &[u64], p: &[u64]) -> Result<Ring> {
+        Ring::try_new_with(n, q, p, Isa::best())
+    }
+
+    /// [`Ring::try_new`] with the kernels of a given instruction set.
+    ///
+    /// # Errors
+    /// As [`Ring::try_new`], and an instruction set that this processor lacks.
+    pub fn try_new_with(n: usize, q: &[u64], p: &[u64], isa: Isa) -> Result<Ring> {
+        if q.is_empty() {
+            return Err(Error::NoPrimes);
+        }
+        let primes: Vec<u64> = q.iter().chain(p).copied().collect();
+        for (i, &prime) in primes.iter().enumerate() {
+            if primes[..i].contains(&prime) {
+                return Err(Error::RepeatedPrime { prime });
+            }
+        }
+        let tables = primes
+            .iter()
+            .map(|&prime| {
+                NttTable::try_new_with(n, prime, isa).map_err(|e| Error::Transform {
+                    n,
+                    prime,
+                    why: e.to_string(),
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Ring {
+            inner: Arc::new(Inner {
+                n,
+                isa,
+                primes,
+                tables,
+                q_len: q.len(),
+                pool: Pool::new(),
+                conversions: Cache::new(),
+                divisions: Cache::new(),
+                automorphisms: Cache::new(),
+            }),
+        })
+    }
+
+    /// The degree N.
+    #[must_use]
+    pub fn n(&self) -> usize {
+        self.inner.n
+    }
+
+    /// The instruction set of the kernels.
+    #[must_use]
+    pub fn isa(&self) -> Isa {
+        self.inner.isa
+    }
+
+    /// Number L of primes of Q.
+    #[must_use]
+    pub fn q_len(&self) -> usize {
+        self.inner.q_len
+    }
+
+    /// Number K of primes of P; also the limbs of a gadget digit.
+    #[must_use]
+    pub fn p_len(&self) -> usize {
+        self.inner.primes.len() - self.inner.q_len
+    }
+
+    /// The primes of Q.
+    #[must_use]
+    pub fn q_primes(&self) -> &[u64] {
+        &self.inner.primes[..self.inner.q_len]
+    }
+
+    /// The primes of P.
+    #[must_use]
+    pub fn p_primes(&self) -> &[u64] {
+        &self.inner.primes[self.inner.q_len..]
+    }
+
+    /// The transform of prime `index` (`0..L` in Q, `L..L+K` in P).
+    #[must_use]
+    pub fn table(&self, index: usize) -> &NttTable {
+        &self.inner.tables[index]
+    }
+
+    /// The modulus of prime `index` (`0..L` in Q, `L..L+K` in P).
+    #[must_use]
+    pub fn modulus(&self, index: usize) -> &Modulus {
+        self.inner.tables[index].modulus()
+    }
+
+    /// The prime index of row `row` of a polynomial over `limbs` primes of Q and then all of P.
+    #[must_use]
+    pub fn qp_index(&self, limbs: usize, row: usize) -> usize {
+        if row < limbs { row } else { self.inner.q_len + row - limbs }
+    }
+
+    /// The recycled memory of this ring's polynomials.
+    #[must_use]
+    pub fn pool(&self) -> &Pool {
+        &self.inner.pool
+    }
+
+    /// The index table of an automorphism in the transform's order.
+    ///
+    /// # Panics
+    /// If the element is not of this ring (its value is reduced modulo 2N and odd by construction).
+    pub(crate) fn permutation(&self, element: GaloisElement) -> Arc<Permutation> {
+        self.inner.automorphisms.get_or(element, || {
+            self.inner.tables[0].automorphism(element.value()).expect("a Galois element is odd")
+        })
+    }
+
+    /// Constants that convert the digit of primes `start..start + len` of Q to every other prime.
+    pub(crate) fn conversion(&self, start: usize, len: usize) -> Arc<Conversion> {
+        self.inner
+            .conversions
+            .get_or((start, len), || Conversion::new(self, (start..start + len).collect()))
+    }
+
+    /// Constants of the division of `limbs` limbs by the last `drop` of them, and by P if `special`.
+    pub(crate) fn division(&self, limbs: usize, drop: usize, special: bool) -> Arc<Division> {
+        self.inner
+            .divisions
+            .get_or((limbs, drop, special), || Division::new(self, limbs, drop, special))
+    }
+}
+
+impl std::fmt::Debug for Ring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ring")
+            .field("n", &self.n())
+            .field("q", &self.q_primes())
+            .field("p", &self.p_primes())
+            .field("isa", &self.isa())
+            .finish()
+    }
+}

@@ -12,7 +12,11 @@ fn main() -> Result<(), girih_rns::Error> {
     let a = Poly::<Coeff>::from_i128(&ring, 3, &[value]);
     let quotient = a.into_ntt(&ring).rescaled(1, &ring).into_coeff(&ring);
 
-    println!("{value} / {} = {} (nearest integer)", q[2], value / i128::from(q[2]));
+    println!(
+        "{value} / {} = {} (nearest integer)",
+        q[2],
+        value / i128::from(q[2])
+    );
     println!("over two limbs: {} mod {}", quotient.row(0)[0], q[0]);
     Ok(())
 }

@@ -94,7 +94,11 @@ impl PolyQp<Ntt> {
 
 fn permute_rows(out: &mut [u64], rows: &[u64], g: GaloisElement, ring: &Ring) {
     let n = ring.n();
-    assert_eq!(g.order, 2 * n as u64, "the Galois element is of this ring's degree");
+    assert_eq!(
+        g.order,
+        2 * n as u64,
+        "the Galois element is of this ring's degree"
+    );
     let permutation = ring.permutation(g);
     let kernels = ring.table(0).kernels();
     for_each_limb(out, n, Work::Light, |i, row| {

@@ -10,7 +10,10 @@ mod sealed {
 ///
 /// The domain is a type parameter, so that a pointwise product of coefficients or a digit
 /// decomposition of evaluations does not compile.
-pub trait Domain: sealed::Sealed + Clone + Copy + Debug + PartialEq + Eq + Send + Sync + 'static {}
+pub trait Domain:
+    sealed::Sealed + Clone + Copy + Debug + PartialEq + Eq + Send + Sync + 'static
+{
+}
 
 /// Coefficients of `1, X, .., X^(N-1)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

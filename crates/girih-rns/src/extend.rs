@@ -78,10 +78,9 @@ impl Conversion {
     /// `S mod t` is invertible: its inverse, for a prime `t` that is no source.
     pub(crate) fn inverse_product(&self, ring: &Ring, t: usize) -> ShoupPair {
         let q = ring.modulus(t);
-        let product = self
-            .sources
-            .iter()
-            .fold(1, |product, &s| q.mul(product, q.reduce(ring.modulus(s).value())));
+        let product = self.sources.iter().fold(1, |product, &s| {
+            q.mul(product, q.reduce(ring.modulus(s).value()))
+        });
         q.shoup(q.inv(product).expect("distinct primes are coprime"))
     }
 
@@ -101,7 +100,9 @@ impl Conversion {
     pub(crate) fn scale_row(&self, ring: &Ring, i: usize, row: &mut [u64]) {
         if self.sources.len() > 1 {
             let table = ring.table(self.sources[i]);
-            table.kernels().mul_scalar_assign(table.modulus(), row, self.inverses[i]);
+            table
+                .kernels()
+                .mul_scalar_assign(table.modulus(), row, self.inverses[i]);
         }
     }
 
@@ -111,7 +112,9 @@ impl Conversion {
             let n = prepared.n;
             let (rows, v) = prepared.rows.split_at_mut(prepared.count * n);
             let y: Vec<&[u64]> = rows.chunks_exact(n).collect();
-            ring.table(0).kernels().base_convert_quotients(v, &y, &self.reciprocals);
+            ring.table(0)
+                .kernels()
+                .base_convert_quotients(v, &y, &self.reciprocals);
         }
     }
 
@@ -130,7 +133,9 @@ impl Conversion {
             let from = ring.modulus(source);
             for (&t, row) in targets.iter().zip(out) {
                 let table = ring.table(t);
-                table.kernels().centred(table.modulus(), row, &prepared.rows[..prepared.n], from);
+                table
+                    .kernels()
+                    .centred(table.modulus(), row, &prepared.rows[..prepared.n], from);
             }
             return;
         }
@@ -140,7 +145,9 @@ impl Conversion {
             .collect();
         let (rows, v) = prepared.rows.split_at(prepared.count * prepared.n);
         let y: Vec<&[u64]> = rows.chunks_exact(prepared.n).collect();
-        ring.table(0).kernels().base_convert(&constants, out, &y, Some(v));
+        ring.table(0)
+            .kernels()
+            .base_convert(&constants, out, &y, Some(v));
     }
 }
 

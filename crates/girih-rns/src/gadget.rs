@@ -60,7 +60,11 @@ impl<'a> Digits<'a> {
                     conversion.scale_row(ring, i, row);
                 });
                 conversion.finish(ring, &mut prepared);
-                Digit { range, conversion, prepared }
+                Digit {
+                    range,
+                    conversion,
+                    prepared,
+                }
             })
             .collect();
         Digits { source: a, digits }
@@ -94,39 +98,62 @@ impl<'a> Digits<'a> {
         ring: &Ring,
     ) -> [PolyQp<Ntt>; 2] {
         let (n, limbs) = (ring.n(), self.source.limbs());
-        assert!(a.len() >= self.len() && b.len() >= self.len(), "a gadget vector has all digits");
+        assert!(
+            a.len() >= self.len() && b.len() >= self.len(),
+            "a gadget vector has all digits"
+        );
         let mut out = [PolyQp::unfilled(ring, limbs), PolyQp::unfilled(ring, limbs)];
         let [out_b, out_a] = &mut out;
-        for_each_tile_pair(&mut out_b.rows, &mut out_a.rows, n, |first, tile_b, tile_a| {
-            let rows: Vec<usize> = (first..first + tile_b.len() / n).collect();
-            let mut scratch = ring.pool().unfilled(rows.len() * DIGIT_GROUP.min(self.len()) * n);
-            for (group, digits) in self.digits.chunks(DIGIT_GROUP).enumerate() {
-                let offset = group * DIGIT_GROUP;
-                self.extend_group(ring, digits, &rows, &mut scratch);
-                for (t, &r) in rows.iter().enumerate() {
-                    let left: Vec<&[u64]> = digits
-                        .iter()
-                        .enumerate()
-                        .map(|(d, digit)| match digit.range.contains(&r) && r < limbs {
-                            true => self.source.row(r),
-                            false => row_of(&scratch, n, d * rows.len() + t),
-                        })
-                        .collect();
-                    let right_b: Vec<&[u64]> =
-                        b[offset..offset + digits.len()].iter().map(|p| p.row_for(limbs, r)).collect();
-                    let right_a: Vec<&[u64]> =
-                        a[offset..offset + digits.len()].iter().map(|p| p.row_for(limbs, r)).collect();
-                    let outs = [&mut tile_b[t * n..(t + 1) * n], &mut tile_a[t * n..(t + 1) * n]];
-                    let table = ring.table(ring.qp_index(limbs, r));
-                    let (kernels, q) = (table.kernels(), table.modulus());
-                    if group == 0 {
-                        kernels.inner_product_pair(q, outs, &left, [&right_b, &right_a], None);
-                    } else {
-                        kernels.inner_product_pair_acc(q, outs, &left, [&right_b, &right_a], None);
+        for_each_tile_pair(
+            &mut out_b.rows,
+            &mut out_a.rows,
+            n,
+            |first, tile_b, tile_a| {
+                let rows: Vec<usize> = (first..first + tile_b.len() / n).collect();
+                let mut scratch = ring
+                    .pool()
+                    .unfilled(rows.len() * DIGIT_GROUP.min(self.len()) * n);
+                for (group, digits) in self.digits.chunks(DIGIT_GROUP).enumerate() {
+                    let offset = group * DIGIT_GROUP;
+                    self.extend_group(ring, digits, &rows, &mut scratch);
+                    for (t, &r) in rows.iter().enumerate() {
+                        let left: Vec<&[u64]> = digits
+                            .iter()
+                            .enumerate()
+                            .map(|(d, digit)| match digit.range.contains(&r) && r < limbs {
+                                true => self.source.row(r),
+                                false => row_of(&scratch, n, d * rows.len() + t),
+                            })
+                            .collect();
+                        let right_b: Vec<&[u64]> = b[offset..offset + digits.len()]
+                            .iter()
+                            .map(|p| p.row_for(limbs, r))
+                            .collect();
+                        let right_a: Vec<&[u64]> = a[offset..offset + digits.len()]
+                            .iter()
+                            .map(|p| p.row_for(limbs, r))
+                            .collect();
+                        let outs = [
+                            &mut tile_b[t * n..(t + 1) * n],
+                            &mut tile_a[t * n..(t + 1) * n],
+                        ];
+                        let table = ring.table(ring.qp_index(limbs, r));
+                        let (kernels, q) = (table.kernels(), table.modulus());
+                        if group == 0 {
+                            kernels.inner_product_pair(q, outs, &left, [&right_b, &right_a], None);
+                        } else {
+                            kernels.inner_product_pair_acc(
+                                q,
+                                outs,
+                                &left,
+                                [&right_b, &right_a],
+                                None,
+                            );
+                        }
                     }
                 }
-            }
-        });
+            },
+        );
         out
     }
 
@@ -142,7 +169,9 @@ impl<'a> Digits<'a> {
                 .filter(|(r, _)| !own(**r))
                 .map(|(&r, row)| (ring.qp_index(limbs, r), row))
                 .unzip();
-            digit.conversion.convert(ring, &digit.prepared, &targets, &mut out);
+            digit
+                .conversion
+                .convert(ring, &digit.prepared, &targets, &mut out);
             for (&t, row) in targets.iter().zip(out) {
                 ring.table(t).forward(row);
             }
@@ -212,27 +241,39 @@ impl ExpandedDigits {
         ring: &Ring,
     ) -> [PolyQp<Ntt>; 2] {
         let (n, limbs, count) = (ring.n(), self.limbs, self.digits.len());
-        assert!(a.len() >= count && b.len() >= count, "a gadget vector has all digits");
+        assert!(
+            a.len() >= count && b.len() >= count,
+            "a gadget vector has all digits"
+        );
         let mut out = [PolyQp::unfilled(ring, limbs), PolyQp::unfilled(ring, limbs)];
         let [out_b, out_a] = &mut out;
-        for_each_tile_pair(&mut out_b.rows, &mut out_a.rows, n, |first, tile_b, tile_a| {
-            for (t, (row_b, row_a)) in
-                tile_b.chunks_exact_mut(n).zip(tile_a.chunks_exact_mut(n)).enumerate()
-            {
-                let r = first + t;
-                let left: Vec<&[u64]> = self.digits.iter().map(|d| d.row(r)).collect();
-                let right_b: Vec<&[u64]> = b[..count].iter().map(|p| p.row_for(limbs, r)).collect();
-                let right_a: Vec<&[u64]> = a[..count].iter().map(|p| p.row_for(limbs, r)).collect();
-                let table = ring.table(ring.qp_index(limbs, r));
-                table.kernels().inner_product_pair(
-                    table.modulus(),
-                    [row_b, row_a],
-                    &left,
-                    [&right_b, &right_a],
-                    None,
-                );
-            }
-        });
+        for_each_tile_pair(
+            &mut out_b.rows,
+            &mut out_a.rows,
+            n,
+            |first, tile_b, tile_a| {
+                for (t, (row_b, row_a)) in tile_b
+                    .chunks_exact_mut(n)
+                    .zip(tile_a.chunks_exact_mut(n))
+                    .enumerate()
+                {
+                    let r = first + t;
+                    let left: Vec<&[u64]> = self.digits.iter().map(|d| d.row(r)).collect();
+                    let right_b: Vec<&[u64]> =
+                        b[..count].iter().map(|p| p.row_for(limbs, r)).collect();
+                    let right_a: Vec<&[u64]> =
+                        a[..count].iter().map(|p| p.row_for(limbs, r)).collect();
+                    let table = ring.table(ring.qp_index(limbs, r));
+                    table.kernels().inner_product_pair(
+                        table.modulus(),
+                        [row_b, row_a],
+                        &left,
+                        [&right_b, &right_a],
+                        None,
+                    );
+                }
+            },
+        );
         out
     }
 }

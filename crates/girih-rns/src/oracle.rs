@@ -31,20 +31,25 @@ fn is_prime(q: u64) -> bool {
         r as u64
     };
     // Miller-Rabin with the bases that are conclusive below 3.3e24.
-    let (s, d) = ((q - 1).trailing_zeros(), (q - 1) >> (q - 1).trailing_zeros());
-    [2u64, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37].iter().all(|&a| {
-        if a % q == 0 {
-            return true;
-        }
-        let mut x = pow(a, d);
-        if x == 1 || x == q - 1 {
-            return true;
-        }
-        (1..s).any(|_| {
-            x = (u128::from(x) * u128::from(x) % u128::from(q)) as u64;
-            x == q - 1
+    let (s, d) = (
+        (q - 1).trailing_zeros(),
+        (q - 1) >> (q - 1).trailing_zeros(),
+    );
+    [2u64, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37]
+        .iter()
+        .all(|&a| {
+            if a % q == 0 {
+                return true;
+            }
+            let mut x = pow(a, d);
+            if x == 1 || x == q - 1 {
+                return true;
+            }
+            (1..s).any(|_| {
+                x = (u128::from(x) * u128::from(x) % u128::from(q)) as u64;
+                x == q - 1
+            })
         })
-    })
 }
 
 /// The product of some primes.
@@ -74,7 +79,8 @@ pub(crate) fn lift(residues: &[u64], primes: &[u64]) -> IBig {
     for (&r, &q) in residues.iter().zip(primes) {
         let cofactor = &total / q;
         let inverse = inverse(residue(&IBig::from(cofactor.clone()), q), q);
-        x += IBig::from(cofactor) * IBig::from((u128::from(r) * u128::from(inverse) % u128::from(q)) as u64);
+        x += IBig::from(cofactor)
+            * IBig::from((u128::from(r) * u128::from(inverse) % u128::from(q)) as u64);
     }
     centred(x, &total)
 }

@@ -50,10 +50,14 @@ where
     #[cfg(feature = "parallel")]
     if work.pays(rows.len(), count) {
         use rayon::prelude::*;
-        rows.par_chunks_exact_mut(n).enumerate().for_each(|(i, row)| f(i, row));
+        rows.par_chunks_exact_mut(n)
+            .enumerate()
+            .for_each(|(i, row)| f(i, row));
         return;
     }
-    rows.chunks_exact_mut(n).enumerate().for_each(|(i, row)| f(i, row));
+    rows.chunks_exact_mut(n)
+        .enumerate()
+        .for_each(|(i, row)| f(i, row));
 }
 
 /// `f(i, a_i, b_i)` for every pair of rows of `n` words.
@@ -64,7 +68,11 @@ pub fn for_each_limb_pair<F>(a: &mut [u64], b: &mut [u64], n: usize, work: Work,
 where
     F: Fn(usize, &mut [u64], &mut [u64]) + Sync + Send,
 {
-    assert_eq!(a.len(), b.len(), "row pairs come from polynomials of one shape");
+    assert_eq!(
+        a.len(),
+        b.len(),
+        "row pairs come from polynomials of one shape"
+    );
     assert_eq!(a.len() % n, 0, "a polynomial is made of whole rows");
     let count = a.len() / n;
     #[cfg(feature = "parallel")]
@@ -76,7 +84,10 @@ where
             .for_each(|(i, (x, y))| f(i, x, y));
         return;
     }
-    a.chunks_exact_mut(n).zip(b.chunks_exact_mut(n)).enumerate().for_each(|(i, (x, y))| f(i, x, y));
+    a.chunks_exact_mut(n)
+        .zip(b.chunks_exact_mut(n))
+        .enumerate()
+        .for_each(|(i, (x, y))| f(i, x, y));
 }
 
 /// Rows of one tile: a base conversion that writes four rows at once reads its sources once.
@@ -102,10 +113,14 @@ where
     #[cfg(feature = "parallel")]
     if Work::Heavy.pays(rows.len(), count) {
         use rayon::prelude::*;
-        rows.par_chunks_mut(tile * n).enumerate().for_each(|(i, rows)| f(i * tile, rows));
+        rows.par_chunks_mut(tile * n)
+            .enumerate()
+            .for_each(|(i, rows)| f(i * tile, rows));
         return;
     }
-    rows.chunks_mut(tile * n).enumerate().for_each(|(i, rows)| f(i * tile, rows));
+    rows.chunks_mut(tile * n)
+        .enumerate()
+        .for_each(|(i, rows)| f(i * tile, rows));
 }
 
 /// `f(first, a_tile, b_tile)` for groups of rows of two polynomials of one shape; see [`for_each_tile`].
@@ -116,7 +131,11 @@ pub fn for_each_tile_pair<F>(a: &mut [u64], b: &mut [u64], n: usize, f: F)
 where
     F: Fn(usize, &mut [u64], &mut [u64]) + Sync + Send,
 {
-    assert_eq!(a.len(), b.len(), "row pairs come from polynomials of one shape");
+    assert_eq!(
+        a.len(),
+        b.len(),
+        "row pairs come from polynomials of one shape"
+    );
     assert_eq!(a.len() % n, 0, "a polynomial is made of whole rows");
     let count = a.len() / n;
     let tile = tile_rows(count);
@@ -129,7 +148,10 @@ where
             .for_each(|(i, (x, y))| f(i * tile, x, y));
         return;
     }
-    a.chunks_mut(tile * n).zip(b.chunks_mut(tile * n)).enumerate().for_each(|(i, (x, y))| f(i * tile, x, y));
+    a.chunks_mut(tile * n)
+        .zip(b.chunks_mut(tile * n))
+        .enumerate()
+        .for_each(|(i, (x, y))| f(i * tile, x, y));
 }
 
 #[cfg(test)]
@@ -141,9 +163,13 @@ mod tests {
         for (rows, n) in [(1, 8), (5, 8), (9, 1 << 15)] {
             let mut a = vec![0u64; rows * n];
             let mut b = vec![0u64; rows * n];
-            for_each_limb(&mut a, n, Work::Heavy, |i, row| row.iter_mut().for_each(|x| *x += 1 + i as u64));
+            for_each_limb(&mut a, n, Work::Heavy, |i, row| {
+                row.iter_mut().for_each(|x| *x += 1 + i as u64)
+            });
             for_each_limb_pair(&mut a, &mut b, n, Work::Light, |i, x, y| {
-                y.iter_mut().zip(x).for_each(|(y, x)| *y += *x * 10 + i as u64);
+                y.iter_mut()
+                    .zip(x)
+                    .for_each(|(y, x)| *y += *x * 10 + i as u64);
             });
             for_each_tile(&mut a, n, |first, tile| {
                 for (i, row) in tile.chunks_exact_mut(n).enumerate() {
@@ -158,7 +184,11 @@ mod tests {
             });
             for i in 0..rows {
                 assert!(a[i * n..(i + 1) * n].iter().all(|&x| x == 1 + i as u64));
-                assert!(b[i * n..(i + 1) * n].iter().all(|&x| x == 10 * (1 + i as u64) + i as u64));
+                assert!(
+                    b[i * n..(i + 1) * n]
+                        .iter()
+                        .all(|&x| x == 10 * (1 + i as u64) + i as u64)
+                );
             }
         }
     }

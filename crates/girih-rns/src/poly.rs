@@ -61,7 +61,11 @@ impl<D: Domain> Poly<D> {
     /// # Panics
     /// As [`Poly::zero`].
     #[must_use]
-    pub fn from_fn(ring: &Ring, limbs: usize, f: impl Fn(usize, &mut [u64]) + Sync + Send) -> Poly<D> {
+    pub fn from_fn(
+        ring: &Ring,
+        limbs: usize,
+        f: impl Fn(usize, &mut [u64]) + Sync + Send,
+    ) -> Poly<D> {
         let mut poly = Poly::unfilled(ring, limbs);
         for_each_limb(&mut poly.rows, ring.n(), Work::Heavy, f);
         poly
@@ -115,7 +119,11 @@ impl<D: Domain> Poly<D> {
     /// If there are fewer rows, or `limbs` is 0.
     #[must_use]
     pub fn truncated(&self, limbs: usize, ring: &Ring) -> Poly<D> {
-        Poly::from_buf(ring, limbs, ring.pool().copied(&self.rows[..limbs * self.n]))
+        Poly::from_buf(
+            ring,
+            limbs,
+            ring.pool().copied(&self.rows[..limbs * self.n]),
+        )
     }
 
     /// `self += rhs`.
@@ -169,8 +177,14 @@ impl<D: Domain> Poly<D> {
         });
     }
 
-    pub(crate) fn map_rows(&mut self, ring: &Ring, f: impl Fn(&Ring, usize, &mut [u64]) + Sync + Send) {
-        for_each_limb(&mut self.rows, self.n, Work::Light, |i, row| f(ring, i, row));
+    pub(crate) fn map_rows(
+        &mut self,
+        ring: &Ring,
+        f: impl Fn(&Ring, usize, &mut [u64]) + Sync + Send,
+    ) {
+        for_each_limb(&mut self.rows, self.n, Work::Light, |i, row| {
+            f(ring, i, row)
+        });
     }
 
     pub(crate) fn zip_rows(
@@ -180,7 +194,9 @@ impl<D: Domain> Poly<D> {
         f: impl Fn(&Ring, usize, &mut [u64], &[u64]) + Sync + Send,
     ) {
         assert_eq!(self.limbs(), rhs.limbs(), "operands have the same limbs");
-        for_each_limb(&mut self.rows, self.n, Work::Light, |i, row| f(ring, i, row, rhs.row(i)));
+        for_each_limb(&mut self.rows, self.n, Work::Light, |i, row| {
+            f(ring, i, row, rhs.row(i))
+        });
     }
 
     pub(crate) fn combine(
@@ -282,7 +298,9 @@ impl Poly<Coeff> {
     /// Evaluations of the polynomial. One forward transform per limb, in place.
     #[must_use]
     pub fn into_ntt(mut self, ring: &Ring) -> Poly<Ntt> {
-        for_each_limb(&mut self.rows, self.n, Work::Heavy, |i, row| ring.table(i).forward(row));
+        for_each_limb(&mut self.rows, self.n, Work::Heavy, |i, row| {
+            ring.table(i).forward(row)
+        });
         self.with_domain()
     }
 }
@@ -291,7 +309,9 @@ impl Poly<Coeff> {
 pub(crate) fn reduce_i64_row(row: &mut [u64], coefficients: &[i64], ring: &Ring, index: usize) {
     let table = ring.table(index);
     let (head, tail) = row.split_at_mut(coefficients.len());
-    table.kernels().from_i64(table.modulus(), head, coefficients);
+    table
+        .kernels()
+        .from_i64(table.modulus(), head, coefficients);
     tail.fill(0);
 }
 
@@ -312,7 +332,9 @@ impl Poly<Ntt> {
     /// Coefficients of the polynomial. One inverse transform per limb, in place.
     #[must_use]
     pub fn into_coeff(mut self, ring: &Ring) -> Poly<Coeff> {
-        for_each_limb(&mut self.rows, self.n, Work::Heavy, |i, row| ring.table(i).inverse(row));
+        for_each_limb(&mut self.rows, self.n, Work::Heavy, |i, row| {
+            ring.table(i).inverse(row)
+        });
         self.with_domain()
     }
 
@@ -372,6 +394,9 @@ impl<D: Domain> Eq for Poly<D> {}
 impl<D: Domain> std::fmt::Debug for Poly<D> {
     /// The shape only: a polynomial may be a secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Poly").field("n", &self.n).field("limbs", &self.limbs()).finish()
+        f.debug_struct("Poly")
+            .field("n", &self.n)
+            .field("limbs", &self.limbs())
+            .finish()
     }
 }

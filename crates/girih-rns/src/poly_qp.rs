@@ -115,7 +115,11 @@ impl<D: Domain> PolyQp<D> {
 
     /// The row of row `r` of a polynomial over fewer limbs of Q and all of P.
     pub(crate) fn row_for(&self, limbs: usize, r: usize) -> &[u64] {
-        if r < limbs { self.row(r) } else { self.row(self.limbs + r - limbs) }
+        if r < limbs {
+            self.row(r)
+        } else {
+            self.row(self.limbs + r - limbs)
+        }
     }
 
     /// All rows, those of Q first.
@@ -128,7 +132,8 @@ impl<D: Domain> PolyQp<D> {
     #[must_use]
     pub fn q_part(&self, ring: &Ring) -> Poly<D> {
         let mut out = Poly::unfilled(ring, self.limbs);
-        out.rows_mut().copy_from_slice(&self.rows[..self.limbs * self.n]);
+        out.rows_mut()
+            .copy_from_slice(&self.rows[..self.limbs * self.n]);
         out
     }
 
@@ -138,7 +143,10 @@ impl<D: Domain> PolyQp<D> {
     /// If there are fewer limbs, or `limbs` is 0.
     #[must_use]
     pub fn truncated(&self, limbs: usize, ring: &Ring) -> PolyQp<D> {
-        assert!(limbs <= self.limbs, "truncation keeps at most the limbs there are");
+        assert!(
+            limbs <= self.limbs,
+            "truncation keeps at most the limbs there are"
+        );
         let mut out = PolyQp::unfilled(ring, limbs);
         let (q, p) = out.rows.split_at_mut(limbs * self.n);
         q.copy_from_slice(&self.rows[..limbs * self.n]);
@@ -151,7 +159,9 @@ impl<D: Domain> PolyQp<D> {
     /// # Panics
     /// If the operands differ in limbs.
     pub fn add_assign(&mut self, rhs: &PolyQp<D>, ring: &Ring) {
-        self.zip_rows(rhs, ring, |t, row, rhs| t.kernels().add_assign(t.modulus(), row, rhs));
+        self.zip_rows(rhs, ring, |t, row, rhs| {
+            t.kernels().add_assign(t.modulus(), row, rhs)
+        });
     }
 
     /// `self -= rhs`.
@@ -159,7 +169,9 @@ impl<D: Domain> PolyQp<D> {
     /// # Panics
     /// If the operands differ in limbs.
     pub fn sub_assign(&mut self, rhs: &PolyQp<D>, ring: &Ring) {
-        self.zip_rows(rhs, ring, |t, row, rhs| t.kernels().sub_assign(t.modulus(), row, rhs));
+        self.zip_rows(rhs, ring, |t, row, rhs| {
+            t.kernels().sub_assign(t.modulus(), row, rhs)
+        });
     }
 
     pub(crate) fn zip_rows(
@@ -190,7 +202,11 @@ impl<D: Domain> PolyQp<D> {
     /// [`crate::Error::WireRange`] at the first that is not.
     pub fn check(&self, ring: &Ring) -> Result<()> {
         for r in 0..self.row_count() {
-            check_row(r, self.row(r), ring.modulus(ring.qp_index(self.limbs, r)).value())?;
+            check_row(
+                r,
+                self.row(r),
+                ring.modulus(ring.qp_index(self.limbs, r)).value(),
+            )?;
         }
         Ok(())
     }
@@ -239,7 +255,9 @@ impl PolyQp<Ntt> {
     /// # Panics
     /// If the operands differ in limbs.
     pub fn mul_assign(&mut self, rhs: &PolyQp<Ntt>, ring: &Ring) {
-        self.zip_rows(rhs, ring, |t, row, rhs| t.kernels().mul_assign(t.modulus(), row, rhs));
+        self.zip_rows(rhs, ring, |t, row, rhs| {
+            t.kernels().mul_assign(t.modulus(), row, rhs)
+        });
     }
 
     /// `self += P · rhs`: nothing is added to the rows of P.
@@ -261,14 +279,22 @@ impl PolyQp<Ntt> {
         range: std::ops::Range<usize>,
         ring: &Ring,
     ) {
-        assert!(range.end <= self.limbs && range.end <= rhs.limbs(), "the range is within the limbs");
+        assert!(
+            range.end <= self.limbs && range.end <= rhs.limbs(),
+            "the range is within the limbs"
+        );
         let (n, start) = (self.n, range.start);
         let rows = &mut self.rows[range.start * n..range.end * n];
         for_each_limb(rows, n, Work::Light, |i, row| {
             let table = ring.table(start + i);
             let q = table.modulus();
-            let p = ring.p_primes().iter().fold(1, |p, &prime| q.mul(p, q.reduce(prime)));
-            table.kernels().mul_scalar_acc(q, row, rhs.row(start + i), q.shoup(p));
+            let p = ring
+                .p_primes()
+                .iter()
+                .fold(1, |p, &prime| q.mul(p, q.reduce(prime)));
+            table
+                .kernels()
+                .mul_scalar_acc(q, row, rhs.row(start + i), q.shoup(p));
         });
     }
 }

@@ -27,10 +27,14 @@ impl Division {
         assert!(drop < limbs, "at least one limb is kept");
         let kept = limbs - drop;
         let special = if special { ring.p_len() } else { 0 };
-        let sources = (kept..limbs).chain(ring.q_len()..ring.q_len() + special).collect();
+        let sources = (kept..limbs)
+            .chain(ring.q_len()..ring.q_len() + special)
+            .collect();
         let conversion = Conversion::new(ring, sources);
         Division {
-            inverses: (0..kept).map(|t| conversion.inverse_product(ring, t)).collect(),
+            inverses: (0..kept)
+                .map(|t| conversion.inverse_product(ring, t))
+                .collect(),
             conversion,
         }
     }
@@ -60,7 +64,9 @@ impl Division {
                 // out = (x - remainder) / S = (remainder - x) (-S^-1)
                 let q = table.modulus();
                 let w = q.shoup(q.neg(self.inverses[*i].w));
-                table.kernels().sub_mul_scalar_assign(q, remainder, row(*i), w);
+                table
+                    .kernels()
+                    .sub_mul_scalar_assign(q, remainder, row(*i), w);
             }
         });
         out
@@ -77,7 +83,8 @@ impl Poly<Ntt> {
     /// If `drop` is 0 or no limb would remain.
     #[must_use]
     pub fn rescaled(&self, drop: usize, ring: &Ring) -> Poly<Ntt> {
-        ring.division(self.limbs(), drop, false).divide(ring, |i| self.row(i))
+        ring.division(self.limbs(), drop, false)
+            .divide(ring, |i| self.row(i))
     }
 }
 
@@ -103,8 +110,9 @@ impl PolyQp<Ntt> {
     #[must_use]
     pub fn mod_down_rescaled(&self, drop: usize, ring: &Ring) -> Poly<Ntt> {
         let (limbs, q_len) = (self.limbs(), ring.q_len());
-        ring.division(limbs, drop, true)
-            .divide(ring, |i| self.row(if i < q_len { i } else { i - q_len + limbs }))
+        ring.division(limbs, drop, true).divide(ring, |i| {
+            self.row(if i < q_len { i } else { i - q_len + limbs })
+        })
     }
 }
 
@@ -124,7 +132,10 @@ mod tests {
             // The quotient is known modulo the kept primes only.
             let error = oracle::centred(y * &s - x, &(modulus * divisor));
             let twice = &error * IBig::from(2);
-            assert!(twice <= &s + &slack && -twice <= &s + &slack, "error {error} for divisor {divisor}");
+            assert!(
+                twice <= &s + &slack && -twice <= &s + &slack,
+                "error {error} for divisor {divisor}"
+            );
         }
     }
 

@@ -40,12 +40,23 @@ impl<K: std::hash::Hash + Eq, V> Cache<K, V> {
     }
 
     fn get_or(&self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
-        if let Some(value) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        if let Some(value) = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key)
+        {
             return Arc::clone(value);
         }
         // Computed outside the lock; two threads may do it at once, the results are equal.
         let value = Arc::new(make());
-        Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(value))
+        Arc::clone(
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(key)
+                .or_insert(value),
+        )
     }
 }
 
@@ -150,7 +161,11 @@ impl Ring {
     /// The prime index of row `row` of a polynomial over `limbs` primes of Q and then all of P.
     #[must_use]
     pub fn qp_index(&self, limbs: usize, row: usize) -> usize {
-        if row < limbs { row } else { self.inner.q_len + row - limbs }
+        if row < limbs {
+            row
+        } else {
+            self.inner.q_len + row - limbs
+        }
     }
 
     /// The recycled memory of this ring's polynomials.
@@ -165,22 +180,24 @@ impl Ring {
     /// If the element is not of this ring (its value is reduced modulo 2N and odd by construction).
     pub(crate) fn permutation(&self, element: GaloisElement) -> Arc<Permutation> {
         self.inner.automorphisms.get_or(element, || {
-            self.inner.tables[0].automorphism(element.value()).expect("a Galois element is odd")
+            self.inner.tables[0]
+                .automorphism(element.value())
+                .expect("a Galois element is odd")
         })
     }
 
     /// Constants that convert the digit of primes `start..start + len` of Q to every other prime.
     pub(crate) fn conversion(&self, start: usize, len: usize) -> Arc<Conversion> {
-        self.inner
-            .conversions
-            .get_or((start, len), || Conversion::new(self, (start..start + len).collect()))
+        self.inner.conversions.get_or((start, len), || {
+            Conversion::new(self, (start..start + len).collect())
+        })
     }
 
     /// Constants of the division of `limbs` limbs by the last `drop` of them, and by P if `special`.
     pub(crate) fn division(&self, limbs: usize, drop: usize, special: bool) -> Arc<Division> {
-        self.inner
-            .divisions
-            .get_or((limbs, drop, special), || Division::new(self, limbs, drop, special))
+        self.inner.divisions.get_or((limbs, drop, special), || {
+            Division::new(self, limbs, drop, special)
+        })
     }
 }
 

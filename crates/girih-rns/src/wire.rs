@@ -25,14 +25,22 @@ fn read_words(bytes: &[u8], rows: &mut [u64]) {
 fn expect_len(bytes: &[u8], n: usize, limbs: usize) -> Result<()> {
     let expected = rows_len(n, limbs);
     if bytes.len() != expected {
-        return Err(Error::WireLength { limbs, n, expected, got: bytes.len() });
+        return Err(Error::WireLength {
+            limbs,
+            n,
+            expected,
+            got: bytes.len(),
+        });
     }
     Ok(())
 }
 
 fn expect_limbs(limbs: usize, ring: &Ring) -> Result<()> {
     if limbs == 0 || limbs > ring.q_len() {
-        return Err(Error::TooManyLimbs { limbs, available: ring.q_len() });
+        return Err(Error::TooManyLimbs {
+            limbs,
+            available: ring.q_len(),
+        });
     }
     Ok(())
 }
@@ -93,19 +101,49 @@ mod tests {
         a.write_to(&mut bytes_a);
         b.write_to(&mut bytes_b);
         assert_eq!(bytes_a.len(), rows_len(n, 2));
-        assert_eq!(Poly::<Coeff>::read_from(&bytes_a, 2, &ring).as_ref(), Ok(&a));
-        assert_eq!(PolyQp::<Coeff>::read_from(&bytes_b, 2, &ring).as_ref(), Ok(&b));
-        let read = |bytes: &[u8], limbs| Poly::<Coeff>::read_from(bytes, limbs, &ring).expect_err("refused");
+        assert_eq!(
+            Poly::<Coeff>::read_from(&bytes_a, 2, &ring).as_ref(),
+            Ok(&a)
+        );
+        assert_eq!(
+            PolyQp::<Coeff>::read_from(&bytes_b, 2, &ring).as_ref(),
+            Ok(&b)
+        );
+        let read = |bytes: &[u8], limbs| {
+            Poly::<Coeff>::read_from(bytes, limbs, &ring).expect_err("refused")
+        };
         assert_eq!(
             read(&bytes_a[1..], 2),
-            Error::WireLength { limbs: 2, n, expected: 256, got: 255 }
+            Error::WireLength {
+                limbs: 2,
+                n,
+                expected: 256,
+                got: 255
+            }
         );
-        assert_eq!(read(&bytes_a, 4), Error::TooManyLimbs { limbs: 4, available: 3 });
-        assert_eq!(read(&[], 0), Error::TooManyLimbs { limbs: 0, available: 3 });
+        assert_eq!(
+            read(&bytes_a, 4),
+            Error::TooManyLimbs {
+                limbs: 4,
+                available: 3
+            }
+        );
+        assert_eq!(
+            read(&[], 0),
+            Error::TooManyLimbs {
+                limbs: 0,
+                available: 3
+            }
+        );
         bytes_a[8 * (n + 3)..8 * (n + 4)].copy_from_slice(&primes[1].to_le_bytes());
         assert_eq!(
             read(&bytes_a, 2),
-            Error::WireRange { row: 1, index: 3, value: primes[1], prime: primes[1] }
+            Error::WireRange {
+                row: 1,
+                index: 3,
+                value: primes[1],
+                prime: primes[1]
+            }
         );
     }
 }

@@ -9,7 +9,8 @@ use crate::{Level, Result, Rotation};
 /// Slot-wise approximate arithmetic on vectors of [`slots`](Evaluator::slots) real values.
 ///
 /// Products leave the *product scale*: a value that has not been rescaled yet. Sums want operands of
-/// one state; [`Leveled::rescale`] returns to the canonical scale one level below.
+/// one state; [`Leveled::rescale`] returns to the canonical scale one level below. The rules, in one
+/// table, are those of [`rules`](crate::rules).
 ///
 /// The first group of methods is required. The composites below have correct defaults (a loop over
 /// the first group); a scheme overrides them where it knows better (hoisting, one relinearisation,
@@ -98,7 +99,10 @@ pub trait Leveled: Evaluator {
     /// # Errors
     /// `a` is not at the product scale, or no level is left.
     fn rescale(&self, a: &Self::Ciphertext) -> Result<Self::Ciphertext>;
-    /// The same value at a lower level, on its canonical scale.
+    /// The same value at a lower level (or the same one), on its canonical scale.
+    ///
+    /// # Errors
+    /// `a` is at the product scale, or below `level`.
     fn drop_to(&self, a: &Self::Ciphertext, level: Level) -> Result<Self::Ciphertext>;
 }
 

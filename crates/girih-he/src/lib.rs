@@ -1,23 +1,40 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod auto;
 mod clear;
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
+pub mod cost;
 mod error;
 mod evaluator;
 pub mod interpret;
+mod noise;
 mod profile;
 mod program;
+pub mod ranges;
 mod recorder;
 pub mod rules;
+#[cfg(test)]
+mod testkit;
+#[cfg(test)]
+mod tests;
+pub mod text;
 mod units;
 mod values;
+mod verify;
 
+pub use auto::Auto;
 pub use clear::{ClearEvaluator, ClearVector};
+pub use cost::{Cost, price};
 pub use error::{Error, Result};
 pub use evaluator::{Bootstrap, Evaluator, Leveled};
 pub use interpret::Observer;
+pub use noise::{NoiseEvaluator, NoisyVector};
 pub use profile::{HeProfile, KeyManifest, NoiseProfile, Primitive};
 pub use program::{ConstId, Constants, Inst, Op, Program, State, ValueId};
+pub use ranges::RegionRanges;
 pub use recorder::Recorder;
 pub use units::{Level, Rotation};
 pub use values::MAX_SLOTS;
+pub use verify::{states, verify};

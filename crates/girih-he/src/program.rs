@@ -4,6 +4,7 @@
 //! referred to by name; their values live beside the program in [`Constants`].
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use crate::{Error, Level, Result, Rotation};
@@ -174,6 +175,13 @@ pub struct State {
     pub product: bool,
 }
 
+impl fmt::Display for State {
+    /// `L9`, or `L9*` for a product that has not been rescaled.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.level, if self.product { "*" } else { "" })
+    }
+}
+
 /// One instruction: an operation and, once the level pass has run, the state of its result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inst {
@@ -297,6 +305,58 @@ impl Program {
             return Err(Error::ConstantRedefined { name: name.clone() });
         }
         Ok(())
+    }
+
+    /// The same program with constants and regions numbered by first use; unused ones are dropped.
+    ///
+    /// # Panics
+    /// The program is malformed (see [`check`](Program::check)).
+    #[must_use]
+    pub fn canonical(&self) -> Program {
+        fn renumber(
+            names: &[String],
+            order: impl Iterator<Item = usize>,
+        ) -> (Vec<u32>, Vec<String>) {
+            let mut new = vec![u32::MAX; names.len()];
+            let mut kept = Vec::new();
+            for old in order {
+                if new[old] == u32::MAX {
+                    new[old] = kept.len() as u32;
+                    kept.push(names[old].clone());
+                }
+            }
+            (new, kept)
+        }
+        let used = self
+            .insts
+            .iter()
+            .flat_map(|inst| inst.op.constants())
+            .map(ConstId::index);
+        let (constant, constants) = renumber(&self.constants, used);
+        let (region, regions) =
+            renumber(&self.regions, self.insts.iter().map(|i| i.region as usize));
+        let p = |p: ConstId| ConstId(constant[p.index()]);
+        let insts = self.insts.iter().map(|inst| {
+            let op = match &inst.op {
+                Op::AddPlain(a, c) => Op::AddPlain(*a, p(*c)),
+                Op::MulPlain(a, c) => Op::MulPlain(*a, p(*c)),
+                Op::DotPlain(terms) => {
+                    Op::DotPlain(terms.iter().map(|(a, c)| (*a, p(*c))).collect())
+                }
+                op => op.clone(),
+            };
+            Inst {
+                op,
+                state: inst.state,
+                region: region[inst.region as usize],
+            }
+        });
+        Program {
+            insts: insts.collect(),
+            constants,
+            regions,
+            ..self.clone()
+        }
     }
 
     /// For every value, how many operands and outputs refer to it.

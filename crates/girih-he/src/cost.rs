@@ -1,0 +1,314 @@
+//! The price of a program: seconds by primitive and region, bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use crate::interpret::schedule;
+use crate::verify::{states, verify};
+use crate::{HeProfile, Level, Op, Primitive, Program, Result};
+
+/// How often something happens and how long it takes in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Share {
+    /// Number of times.
+    pub count: u64,
+    /// Seconds on one thread.
+    pub seconds: f64,
+}
+
+/// The price of a program under a profile.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cost {
+    /// By index into [`Program::regions`] and primitive; what does not occur is absent.
+    pub shares: BTreeMap<(u32, Primitive), Share>,
+    /// Names of the regions.
+    pub regions: Vec<String>,
+    /// Most bytes of ciphertexts alive at one time, inputs and outputs included.
+    pub peak_ciphertext_bytes: u64,
+    /// Bytes of all encoded constants, one encoding per level and scale at which a constant is used.
+    pub constant_bytes: u64,
+    /// Bytes of the evaluation keys.
+    pub key_bytes: u64,
+}
+
+impl Cost {
+    /// Seconds of the whole program on one thread.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        self.shares.values().map(|s| s.seconds).sum()
+    }
+
+    /// The share of one primitive over all regions.
+    #[must_use]
+    pub fn of(&self, primitive: Primitive) -> Share {
+        self.sum(|&(_, p)| p == primitive)
+    }
+
+    /// The share of one region over all primitives.
+    #[must_use]
+    pub fn of_region(&self, region: u32) -> Share {
+        self.sum(|&(r, _)| r == region)
+    }
+
+    fn sum(&self, keep: impl Fn(&(u32, Primitive)) -> bool) -> Share {
+        let mut total = Share::default();
+        for (_, share) in self.shares.iter().filter(|(key, _)| keep(key)) {
+            total.count += share.count;
+            total.seconds += share.seconds;
+        }
+        total
+    }
+
+    fn charge(&mut self, region: u32, primitive: Primitive, times: usize, seconds: f64) {
+        if times > 0 {
+            let share = self.shares.entry((region, primitive)).or_default();
+            share.count += times as u64;
+            share.seconds += times as f64 * seconds;
+        }
+    }
+}
+
+/// The price of a program whose levels are assigned.
+///
+/// Every primitive is priced at the level of its operands:
+///
+/// * rotations of one value run together (see [`schedule`]): the first costs a
+///   [`Rotate`](Primitive::Rotate), the others a [`HoistedRotate`](Primitive::HoistedRotate);
+/// * `sum_rotated` costs a `Rotate` for every term that moves, and the sums;
+/// * `mul` costs a `Mul` and a `Relinearize`, `dot` a `Mul` per term and one `Relinearize`;
+/// * `dot_plain` costs a `MulPlain` per term, sums included;
+/// * `drop_to` the same level is free.
+///
+/// Levels for which the profile has no number are free.
+///
+/// # Errors
+/// The program does not pass [`verify`].
+pub fn price(program: &Program, profile: &HeProfile) -> Result<Cost> {
+    let top = profile.top();
+    let keys = verify(program, top)?;
+    let states = states(program, top)?;
+    let bytes = |table: &[u64], level: Level| table.get(level.0 as usize).copied().unwrap_or(0);
+    let mut cost = Cost {
+        regions: program.regions.clone(),
+        ..Cost::default()
+    };
+    cost.key_bytes = keys
+        .levels()
+        .map(|level| bytes(&profile.key_bytes, level))
+        .sum();
+
+    let mut encodings = BTreeSet::new();
+    for inst in &program.insts {
+        if let Some(v) = inst.op.operands().first() {
+            let at = states[v.index()];
+            encodings.extend(
+                inst.op
+                    .constants()
+                    .into_iter()
+                    .map(|p| (p, at.level, at.product)),
+            );
+        }
+    }
+    cost.constant_bytes = encodings
+        .iter()
+        .map(|&(_, level, _)| bytes(&profile.plaintext_bytes, level))
+        .sum();
+
+    let size = |i: usize| bytes(&profile.ciphertext_bytes, states[i].level);
+    let mut uses = program.use_counts();
+    let mut live: u64 = program.inputs().map(|(_, v)| size(v.index())).sum();
+    cost.peak_ciphertext_bytes = live;
+    for step in schedule(program) {
+        for (position, id) in step.iter().enumerate() {
+            let inst = &program.insts[id.index()];
+            let level = inst
+                .op
+                .operands()
+                .first()
+                .map_or(states[id.index()].level, |v| states[v.index()].level);
+            for (primitive, times) in primitives(&inst.op, level, program.slots, position > 0) {
+                cost.charge(
+                    inst.region,
+                    primitive,
+                    times,
+                    profile.seconds_of(primitive, level),
+                );
+            }
+            if !matches!(inst.op, Op::Input(_)) {
+                live += size(id.index());
+            }
+        }
+        cost.peak_ciphertext_bytes = cost.peak_ciphertext_bytes.max(live);
+        for id in &step {
+            for v in program.insts[id.index()].op.operands() {
+                uses[v.index()] -= 1;
+                if uses[v.index()] == 0 {
+                    live -= size(v.index());
+                }
+            }
+        }
+        live -= step
+            .iter()
+            .filter(|id| uses[id.index()] == 0)
+            .map(|id| size(id.index()))
+            .sum::<u64>();
+    }
+    Ok(cost)
+}
+
+/// The primitives of one operation with operands at `level`; `hoisted` if another rotation of the
+/// same value has paid for the decomposition.
+fn primitives(op: &Op, level: Level, slots: usize, hoisted: bool) -> Vec<(Primitive, usize)> {
+    match op {
+        Op::Input(_) => Vec::new(),
+        Op::Add(..) | Op::Sub(..) | Op::Neg(_) | Op::AddPlain(..) | Op::AddScalar(..) => {
+            vec![(Primitive::Add, 1)]
+        }
+        Op::MulPlain(..) => vec![(Primitive::MulPlain, 1)],
+        Op::MulScalar(..) => vec![(Primitive::MulScalar, 1)],
+        Op::Mul(..) => vec![(Primitive::Mul, 1), (Primitive::Relinearize, 1)],
+        Op::Rotate(_, r) if r.is_identity(slots) => Vec::new(),
+        Op::Rotate(..) if hoisted => vec![(Primitive::HoistedRotate, 1)],
+        Op::Rotate(..) | Op::Conjugate(_) => vec![(Primitive::Rotate, 1)],
+        Op::DotPlain(terms) => vec![(Primitive::MulPlain, terms.len())],
+        Op::Dot(terms) => vec![(Primitive::Mul, terms.len()), (Primitive::Relinearize, 1)],
+        Op::SumRotated(terms) => {
+            let moved = terms.iter().filter(|(_, r)| !r.is_identity(slots)).count();
+            vec![
+                (Primitive::Rotate, moved),
+                (Primitive::Add, terms.len() - 1),
+            ]
+        }
+        Op::Rescale(_) => vec![(Primitive::Rescale, 1)],
+        Op::DropTo(_, to) => vec![(Primitive::DropTo, usize::from(*to < level))],
+        Op::Bootstrap(_) => vec![(Primitive::Bootstrap, 1)],
+    }
+}
+
+impl fmt::Display for Cost {
+    /// A table of regions by primitives, then the totals.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self
+            .regions
+            .iter()
+            .map(|r| r.chars().count())
+            .max()
+            .unwrap_or(0)
+            .max(6);
+        writeln!(
+            f,
+            "{:<width$}  {:<14}  {:>8}  {:>12}",
+            "region", "primitive", "count", "seconds"
+        )?;
+        for (&(region, primitive), share) in &self.shares {
+            let name = self.regions.get(region as usize).map_or("", String::as_str);
+            writeln!(
+                f,
+                "{name:<width$}  {:<14}  {:>8}  {:>12.6}",
+                primitive.name(),
+                share.count,
+                share.seconds
+            )?;
+        }
+        writeln!(f, "total {:.6} s on one thread", self.seconds())?;
+        writeln!(
+            f,
+            "ciphertexts {} B at most, constants {} B, keys {} B",
+            self.peak_ciphertext_bytes, self.constant_bytes, self.key_bytes
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::{Evaluator, Inst, Recorder, Rotation, State, testkit};
+
+    fn leveled(mut program: Program, tail: Vec<Op>) -> Program {
+        for op in tail {
+            program.insts.push(Inst {
+                op,
+                state: None,
+                region: 0,
+            });
+        }
+        program
+    }
+
+    #[test]
+    fn hoisting_products_and_bytes() {
+        let rec = Recorder::new("t", 8);
+        let x = rec.input("x").unwrap();
+        let w = rec.constant("w", &[1.0]).unwrap();
+        let r = rec
+            .rotate_many(&x, &[Rotation(1), Rotation(2), Rotation(3)])
+            .unwrap();
+        let y = rec
+            .dot_plain(&[(&r[0], &w), (&r[1], &w), (&r[2], &w)])
+            .unwrap();
+        rec.region("second");
+        let z = rec
+            .sum_rotated(&[(&y, Rotation(0)), (&y, Rotation(4))])
+            .unwrap();
+        rec.output("z", &z).unwrap();
+        let (program, _) = rec.finish();
+        let profile = testkit::profile(8, 2);
+        let cost = price(&program, &profile).unwrap();
+        assert_eq!(cost.of(Primitive::Rotate).count, 2);
+        assert_eq!(cost.of(Primitive::HoistedRotate).count, 2);
+        assert_eq!(cost.of(Primitive::MulPlain).count, 3);
+        assert_eq!(cost.of(Primitive::Add).count, 1);
+        let rotate = profile.seconds_of(Primitive::Rotate, Level(2));
+        assert!((cost.shares[&(1, Primitive::Rotate)].seconds - rotate).abs() < 1e-12);
+        assert_eq!(cost.of_region(1).count, 2);
+        // The three rotations and their sum are alive together (the input is dropped after the
+        // rotations, but they are made while it lives).
+        assert_eq!(cost.peak_ciphertext_bytes, 4 * profile.ciphertext_bytes[2]);
+        assert_eq!(cost.constant_bytes, profile.plaintext_bytes[2]);
+        assert_eq!(cost.key_bytes, 4 * profile.key_bytes[2]);
+        let shown = cost.to_string();
+        assert!(
+            shown.contains("hoisted_rotate") && shown.contains("second"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn levels_change_prices_and_sizes() {
+        let rec = Recorder::new("t", 8);
+        let x = rec.input("x").unwrap();
+        let y = rec.mul(&x, &x).unwrap();
+        let (program, _) = rec.finish();
+        let program = leveled(
+            program,
+            vec![
+                Op::Rescale(y),
+                Op::DropTo(crate::ValueId(2), Level(1)),
+                Op::DropTo(crate::ValueId(3), Level(0)),
+            ],
+        );
+        let profile = testkit::profile(8, 2);
+        let cost = price(&program, &profile).unwrap();
+        assert_eq!(
+            cost.of(Primitive::DropTo).count,
+            1,
+            "dropping to the same level is free"
+        );
+        assert_eq!(
+            cost.of(Primitive::DropTo).seconds,
+            profile.seconds_of(Primitive::DropTo, Level(1))
+        );
+        assert_eq!(
+            cost.of(Primitive::Rescale).seconds,
+            profile.seconds_of(Primitive::Rescale, Level(2))
+        );
+        assert_eq!(cost.of(Primitive::Relinearize).count, 1);
+        let mut wrong = program;
+        wrong.insts[2].state = Some(State {
+            level: Level(2),
+            product: false,
+        });
+        assert!(price(&wrong, &profile).is_err());
+    }
+}

@@ -1,0 +1,88 @@
+//! What can go wrong, with the numbers and the remedy.
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Errors of intervals, polynomials and fits.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Error {
+    /// An interval without interior, reversed or not finite.
+    #[error("the interval [{lo}, {hi}] needs finite ends with lo < hi")]
+    Interval {
+        /// Left end.
+        lo: f64,
+        /// Right end.
+        hi: f64,
+    },
+    /// A degree outside the supported range.
+    #[error("degree {degree}: choose 1 to {max}")]
+    Degree {
+        /// The degree asked for.
+        degree: usize,
+        /// The largest degree offered.
+        max: usize,
+    },
+    /// A polynomial without coefficients or with one that is not finite.
+    #[error("coefficient {index} is {value}, only finite numbers make a polynomial")]
+    Coefficient {
+        /// Index of the coefficient (0 if there is none).
+        index: usize,
+        /// The value (NaN if there is none).
+        value: f64,
+    },
+    /// A function that is not finite somewhere it is fitted.
+    #[error("the function is {value} at {at}; choose an interval on which it is finite")]
+    NotFinite {
+        /// Where.
+        at: f64,
+        /// The value.
+        value: f64,
+    },
+    /// A sample outside the interval, or with a value or weight that cannot be used.
+    #[error(
+        "sample {index}: ({x}, {y}) with weight {weight} is not finite, outside the interval or of negative weight"
+    )]
+    Sample {
+        /// Index of the sample.
+        index: usize,
+        /// Abscissa.
+        x: f64,
+        /// Ordinate.
+        y: f64,
+        /// Weight.
+        weight: f64,
+    },
+    /// Samples that do not determine the polynomial.
+    #[error(
+        "{samples} samples of positive weight determine at most degree {determined}, not {degree}; give more distinct samples or lower the degree"
+    )]
+    Underdetermined {
+        /// Samples with positive weight.
+        samples: usize,
+        /// Largest degree that the samples determine.
+        determined: usize,
+        /// Degree asked for.
+        degree: usize,
+    },
+    /// A target for the error that no offered degree reaches.
+    #[error(
+        "error {target:e} is not reached: degree {degree} gives {reached:e}; accept a larger error or shrink the range"
+    )]
+    Target {
+        /// The error asked for.
+        target: f64,
+        /// The smallest error found.
+        reached: f64,
+        /// Its degree.
+        degree: usize,
+    },
+    /// A function name that is not known.
+    #[error("unknown function {name:?}; known are {known}")]
+    UnknownFunction {
+        /// The name.
+        name: String,
+        /// The names that are known.
+        known: String,
+    },
+}

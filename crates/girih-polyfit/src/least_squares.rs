@@ -1,0 +1,239 @@
+//! Weighted least squares: fits where the inputs really are.
+
+use crate::chebyshev::{check_degree, nodes};
+use crate::{Error, Interval, Polynomial, Result};
+
+/// One observation `(x, y)` and how much it counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    /// Abscissa, inside the interval of the fit.
+    pub x: f64,
+    /// Ordinate.
+    pub y: f64,
+    /// Weight of the squared error; not negative.
+    pub weight: f64,
+}
+
+/// The polynomial `p` of the given degree that minimises `Σ wᵢ (p(xᵢ) - yᵢ)²`.
+///
+/// The samples are folded one by one into a triangular factor by Givens rotations in the Chebyshev
+/// basis (Golub and Van Loan, Matrix Computations, 5.2.5): memory `O(degree²)`, time
+/// `O(samples · degree²)`.
+///
+/// # Errors
+/// A degree of 0 or above the largest, a sample outside the interval or not finite, or samples that
+/// do not determine the polynomial.
+pub fn fit_samples(
+    samples: impl IntoIterator<Item = Sample>,
+    interval: Interval,
+    degree: usize,
+) -> Result<Polynomial> {
+    check_degree(degree)?;
+    let n = degree + 1;
+    let mut triangle = Triangle::new(n);
+    let mut row = vec![0.0; n + 1];
+    let mut counted = 0;
+    for (index, Sample { x, y, weight }) in samples.into_iter().enumerate() {
+        let usable = interval.contains(x) && y.is_finite() && weight.is_finite() && weight >= 0.0;
+        if !usable {
+            return Err(Error::Sample {
+                index,
+                x,
+                y,
+                weight,
+            });
+        }
+        if weight > 0.0 {
+            counted += 1;
+            let root = weight.sqrt();
+            let u = interval.to_unit(x);
+            (row[0], row[1]) = (root, root * u);
+            for k in 2..n {
+                row[k] = 2.0 * u * row[k - 1] - row[k - 2];
+            }
+            row[n] = root * y;
+            triangle.fold(&mut row);
+        }
+    }
+    triangle
+        .solve()
+        .map_err(|determined| Error::Underdetermined {
+            samples: counted,
+            determined,
+            degree,
+        })
+        .and_then(|coefficients| Polynomial::chebyshev(interval, coefficients))
+}
+
+/// The polynomial `p` of the given degree that minimises `∫ density(x) (p(x) - f(x))² dx`.
+///
+/// The integral is taken by the Chebyshev rule of `8 (degree + 1) + 256` points: exact for a smooth
+/// density to rounding, and good to about the square of their spacing at kinks.
+///
+/// # Errors
+/// As [`fit_samples`]; the function or the density is not finite at a point, or the density is
+/// negative, or zero almost everywhere.
+pub fn fit_density(
+    f: impl Fn(f64) -> f64,
+    density: impl Fn(f64) -> f64,
+    interval: Interval,
+    degree: usize,
+) -> Result<Polynomial> {
+    check_degree(degree)?;
+    let points = 8 * (degree + 1) + 256;
+    let samples = nodes(interval, points).into_iter().map(|x| {
+        let u = interval.to_unit(x);
+        // ∫ g du = ∫ g √(1 - u²) du / √(1 - u²), and the rule has equal weights for the latter.
+        let weight = density(x) * (1.0 - u * u).max(0.0).sqrt();
+        Sample { x, y: f(x), weight }
+    });
+    fit_samples(samples, interval, degree)
+}
+
+/// The triangular factor of the rows seen so far, each with its right-hand side as last entry.
+struct Triangle {
+    n: usize,
+    rows: Vec<Vec<f64>>,
+}
+
+impl Triangle {
+    fn new(n: usize) -> Self {
+        Triangle {
+            n,
+            rows: vec![vec![0.0; n + 1]; n],
+        }
+    }
+
+    /// Rotates one more row in; `row` is used as scratch.
+    fn fold(&mut self, row: &mut [f64]) {
+        for (k, pivot) in self.rows.iter_mut().enumerate() {
+            if row[k] == 0.0 {
+                continue;
+            }
+            let length = pivot[k].hypot(row[k]);
+            let (c, s) = (pivot[k] / length, row[k] / length);
+            for (p, r) in pivot[k..].iter_mut().zip(&mut row[k..]) {
+                (*p, *r) = (c * *p + s * *r, c * *r - s * *p);
+            }
+        }
+    }
+
+    /// Back substitution, or the largest degree that the rows determine.
+    fn solve(&self) -> std::result::Result<Vec<f64>, usize> {
+        let n = self.n;
+        let largest = (0..n).map(|k| self.rows[k][k].abs()).fold(0.0, f64::max);
+        // Relative to the largest pivot, a pivot of this size is the rounding error of the others.
+        let negligible = n as f64 * f64::EPSILON * largest;
+        if let Some(k) = (0..n).find(|&k| self.rows[k][k].abs() <= negligible) {
+            return Err(k.saturating_sub(1));
+        }
+        let mut x = vec![0.0; n];
+        for k in (0..n).rev() {
+            let row = &self.rows[k];
+            let known: f64 = (k + 1..n).map(|j| row[j] * x[j]).sum();
+            x[k] = (row[n] - known) / row[k];
+        }
+        Ok(x)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sample(x: f64, y: f64, weight: f64) -> Sample {
+        Sample { x, y, weight }
+    }
+
+    #[test]
+    fn a_line_through_weighted_points() {
+        let i = Interval::symmetric(2.0).unwrap();
+        // Weight 2 is the sample twice.
+        let weighted = [
+            sample(-1.0, 0.0, 1.0),
+            sample(0.0, 1.0, 2.0),
+            sample(1.0, 0.5, 1.0),
+        ];
+        let twice = [
+            sample(-1.0, 0.0, 1.0),
+            sample(0.0, 1.0, 1.0),
+            sample(0.0, 1.0, 1.0),
+            sample(1.0, 0.5, 1.0),
+        ];
+        let p = fit_samples(weighted, i, 1).unwrap();
+        let q = fit_samples(twice, i, 1).unwrap();
+        // Normal equations by hand: 4 a = 2.5, 2 b = 0.5.
+        assert!((p.eval(0.0) - 0.625).abs() < 1e-15);
+        assert!((p.eval(1.0) - 0.875).abs() < 1e-15);
+        assert!((p.eval(2.0) - q.eval(2.0)).abs() < 1e-14);
+    }
+
+    #[test]
+    fn the_density_moves_the_error() {
+        let i = Interval::symmetric(8.0).unwrap();
+        let relu = |x: f64| x.max(0.0);
+        let flat = fit_density(relu, |_| 1.0, i, 8).unwrap();
+        let peaked = fit_density(relu, |x| (-x * x / 2.0).exp(), i, 8).unwrap();
+        let error = |p: &Polynomial, x: f64| (p.eval(x) - relu(x)).abs();
+        assert!(error(&peaked, 0.0) < error(&flat, 0.0) / 2.0);
+        assert!(error(&peaked, 7.9) > error(&flat, 7.9));
+    }
+
+    #[test]
+    fn misuse_is_refused() {
+        let i = Interval::UNIT;
+        let points = [
+            sample(0.0, 1.0, 1.0),
+            sample(0.5, 1.0, 1.0),
+            sample(0.5, 2.0, 1.0),
+        ];
+        assert_eq!(
+            fit_samples(points, i, 3),
+            Err(Error::Underdetermined {
+                samples: 3,
+                determined: 1,
+                degree: 3
+            })
+        );
+        assert!(matches!(
+            fit_samples([sample(1.5, 0.0, 1.0)], i, 1),
+            Err(Error::Sample { index: 0, .. })
+        ));
+        assert!(matches!(
+            fit_samples([sample(0.5, 0.0, -1.0)], i, 1),
+            Err(Error::Sample { .. })
+        ));
+        assert!(matches!(
+            fit_samples([sample(f64::NAN, 0.0, 1.0)], i, 1),
+            Err(Error::Sample { .. })
+        ));
+        assert!(matches!(
+            fit_density(f64::exp, |_| 0.0, i, 2),
+            Err(Error::Underdetermined { .. })
+        ));
+        assert!(matches!(fit_samples([], i, 0), Err(Error::Degree { .. })));
+    }
+
+    proptest! {
+        /// The residual is orthogonal to every basis polynomial.
+        #[test]
+        fn normal_equations_hold(
+            points in prop::collection::vec((-1.0..1.0f64, -1.0..1.0f64, 0.1..1.0f64), 12..60),
+            degree in 1usize..6,
+        ) {
+            let samples: Vec<_> = points.iter().map(|&(x, y, w)| sample(x, y, w)).collect();
+            let Ok(p) = fit_samples(samples.iter().copied(), Interval::UNIT, degree) else {
+                return Ok(());
+            };
+            for k in 0..=degree {
+                let dot: f64 = samples
+                    .iter()
+                    .map(|s| s.weight * (p.eval(s.x) - s.y) * (k as f64 * s.x.acos()).cos())
+                    .sum();
+                prop_assert!(dot.abs() < 1e-9 * (1.0 + p.magnitude()), "{}", dot);
+            }
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Shapes, packing and tile-tensor operations against plain arrays.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+mod packing;
+mod shapes;

@@ -136,6 +136,7 @@ impl<'a, K: Ord + Copy> PlacedMap<'a, K> {
                 output.tiles() == 1
                     && output.period() == self.units
                     && self.rows() * self.span <= self.units
+                    && (0..self.rows()).all(|i| output.place(i).unit as usize == i * self.span)
             }
         };
         if !possible || output.features() != self.rows() {

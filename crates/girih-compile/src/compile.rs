@@ -1,0 +1,466 @@
+//! The compiler: from a graph and requirements to a leveled program with its parameters, keys and prices.
+
+use std::collections::BTreeMap;
+
+use girih_he::{
+    Constants, HeProfile, KeyManifest, Level, Leveled, NoiseEvaluator, Program, RegionRanges,
+};
+use girih_model::Graph;
+use ndarray::{ArrayD, Axis, IxDyn};
+
+use crate::activation::{self, Activations};
+use crate::chain::{ChainRequest, Scheme};
+use crate::lower::{INPUT, Lowered, OUTPUT, Weights, lower};
+use crate::network::Network;
+use crate::packing::TensorPacking;
+use crate::plan::plan;
+use crate::report::{self, PlanReport};
+use crate::{Error, Result, passes};
+
+/// What a user asks of a compiled model.
+#[derive(Clone, Debug)]
+pub struct Requirements {
+    /// Samples that are answered together; larger inputs are run in chunks.
+    pub batch: usize,
+    /// Largest error of an output value, at six standard deviations of the predicted noise.
+    pub precision: f64,
+    /// Security in bits: 128, 192 or 256.
+    pub security: u32,
+    /// Whether the server sees the weights.
+    pub weights: Weights,
+    /// Sample inputs `[samples, …]`: ranges of activations and values are measured on them.
+    pub calibration: Option<ArrayD<f64>>,
+    /// The measured range of an activation is widened by this factor.
+    pub range_margin: f64,
+    /// Degree of the polynomials that replace activations.
+    pub degree: Option<u32>,
+    /// Most bytes the server may use.
+    pub max_memory: Option<u64>,
+    /// log2 of the largest ring degree.
+    pub max_log_n: u32,
+}
+
+impl Default for Requirements {
+    fn default() -> Self {
+        Requirements {
+            batch: 1,
+            precision: 1e-3,
+            security: 128,
+            weights: Weights::Plain,
+            calibration: None,
+            range_margin: 1.25,
+            degree: None,
+            max_memory: None,
+            max_log_n: 16,
+        }
+    }
+}
+
+/// A compiled model.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// Name of the model.
+    pub name: String,
+    /// The leveled program.
+    pub program: Program,
+    /// Its constants.
+    pub constants: Constants,
+    /// Values of the inputs that hold encrypted weights.
+    pub encrypted_weights: Constants,
+    /// The modulus chain.
+    pub chain: ChainRequest,
+    /// Slots, prices and errors of that chain.
+    pub profile: HeProfile,
+    /// How inputs are packed.
+    pub input: TensorPacking,
+    /// How outputs are unpacked.
+    pub output: TensorPacking,
+    /// The keys the program needs.
+    pub manifest: KeyManifest,
+    /// The plan in words and numbers.
+    pub report: PlanReport,
+}
+
+/// Standard deviations within which the predicted error must stay.
+const SIGMAS: f64 = 6.0;
+/// Values may exceed those of the calibration by two bits before they wrap around.
+const HEADROOM_BITS: f64 = 2.0;
+/// Bits of the scale at which plans are priced and noise is first predicted.
+const FIRST_SCALE_BITS: u32 = 30;
+/// Bounds of the scale.
+const SCALE_BITS: std::ops::RangeInclusive<u32> = 22..=58;
+/// log2 of the smallest ring degree considered.
+const MIN_LOG_N: u32 = 12;
+/// Ring degrees compared once one fits.
+const DEGREES_COMPARED: usize = 2;
+/// Samples on which noise and ranges are measured.
+const PROBES: usize = 16;
+
+/// Compiles a graph.
+///
+/// Tries ring degrees from small to large and ways to lay the batch side by side; the scale is the smallest that keeps the
+/// predicted error within the precision; of the sets that the scheme accepts the fastest wins.
+///
+/// # Errors
+/// Unsupported graphs, activations without calibration, requirements that no parameters meet.
+pub fn compile(
+    graph: &Graph,
+    requirements: &Requirements,
+    scheme: &dyn Scheme,
+) -> Result<Compiled> {
+    check(graph, requirements)?;
+    let activations = activation::fit(graph, requirements)?;
+    let network = Network::from_graph(graph, &activations)?;
+    let depth = network.depth();
+    let probes = probes(graph, requirements);
+    let mut best: Option<Compiled> = None;
+    let mut fitting = 0;
+    let mut why = String::from("no ring degree tried");
+    for log_n in MIN_LOG_N..=requirements.max_log_n {
+        let before = best.as_ref().map(|b| b.report.predicted_seconds);
+        let mut any = false;
+        for batch in batches(requirements.batch, 1 << (log_n - 1)) {
+            match attempt(
+                &network,
+                &activations,
+                requirements,
+                scheme,
+                log_n,
+                batch,
+                &probes,
+            ) {
+                Ok(candidate) => {
+                    any = true;
+                    let fits = requirements
+                        .max_memory
+                        .is_none_or(|m| candidate.report.predicted_peak_bytes <= m);
+                    let cost = |c: &Compiled| {
+                        c.report.predicted_seconds
+                            * requirements.batch.div_ceil(c.input.batch()) as f64
+                    };
+                    if !fits {
+                        why = format!(
+                            "N = 2^{log_n} needs {} MiB of memory",
+                            candidate.report.predicted_peak_bytes >> 20
+                        );
+                    } else if best.as_ref().is_none_or(|b| cost(&candidate) < cost(b)) {
+                        best = Some(candidate);
+                    }
+                }
+                Err(Attempt::Refused(reason)) => why = reason,
+                Err(Attempt::Failed(error)) => return Err(error),
+            }
+        }
+        fitting += usize::from(any);
+        let improved = best.as_ref().map(|b| b.report.predicted_seconds) != before;
+        if best.is_some() && (fitting >= DEGREES_COMPARED || (fitting > 1 && !improved)) {
+            break;
+        }
+    }
+    best.ok_or(Error::NoParameters {
+        depth,
+        precision: requirements.precision,
+        security: requirements.security,
+        largest: requirements.max_log_n,
+        why,
+    })
+}
+
+fn check(graph: &Graph, requirements: &Requirements) -> Result<()> {
+    let fail = |why: String| Err(Error::Requirements { why });
+    if requirements.batch == 0 {
+        return fail("the batch must be at least 1".into());
+    }
+    if !(requirements.precision > 0.0 && requirements.precision.is_finite()) {
+        return fail(format!(
+            "the precision must be a positive number, not {}",
+            requirements.precision
+        ));
+    }
+    if let Some(samples) = &requirements.calibration {
+        if samples.ndim() == 0
+            || samples.shape()[1..] != *graph.input_shape()
+            || samples.shape()[0] == 0
+        {
+            return fail(format!(
+                "calibration samples have shape {:?}, the model reads [samples, {:?}]",
+                samples.shape(),
+                graph.input_shape()
+            ));
+        }
+        if let Some((i, v)) = samples.iter().enumerate().find(|(_, v)| !v.is_finite()) {
+            return fail(format!("calibration value {i} is {v}"));
+        }
+    }
+    Ok(())
+}
+
+/// How many samples may lie side by side: the power of two that holds the batch, and a few smaller ones.
+fn batches(batch: usize, slots: usize) -> Vec<usize> {
+    let widest = batch.next_power_of_two().min(slots);
+    (0..4).map(|k| widest >> k).filter(|&b| b > 0).collect()
+}
+
+/// Samples for predictions: from the calibration, or a fixed pseudo-random pattern in `[0, 1)`.
+fn probes(graph: &Graph, requirements: &Requirements) -> Vec<Vec<f64>> {
+    if let Some(samples) = &requirements.calibration {
+        return samples
+            .axis_iter(Axis(0))
+            .take(PROBES)
+            .map(|s| s.iter().copied().collect())
+            .collect();
+    }
+    let features: usize = graph.input_shape().iter().product();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    };
+    (0..PROBES)
+        .map(|_| (0..features).map(|_| next()).collect())
+        .collect()
+}
+
+enum Attempt {
+    /// The scheme has no such parameters.
+    Refused(String),
+    /// Compilation failed for a reason that other parameters do not mend.
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for Attempt {
+    fn from(error: E) -> Self {
+        match error.into() {
+            Error::NoPlacement {
+                stage,
+                shape,
+                slots,
+            } => Attempt::Refused(
+                Error::NoPlacement {
+                    stage,
+                    shape,
+                    slots,
+                }
+                .to_string(),
+            ),
+            other => Attempt::Failed(other),
+        }
+    }
+}
+
+fn attempt(
+    network: &Network,
+    activations: &Activations,
+    requirements: &Requirements,
+    scheme: &dyn Scheme,
+    log_n: u32,
+    batch: usize,
+    probes: &[Vec<f64>],
+) -> std::result::Result<Compiled, Attempt> {
+    let depth = network.depth() as usize;
+    let request = |bits: u32, value_bits: f64| ChainRequest {
+        log_n,
+        first_bits: bits + (value_bits + HEADROOM_BITS).max(0.0).ceil() as u32 + 1,
+        level_bits: vec![bits; depth],
+        security: requirements.security,
+    };
+    let mut bits = FIRST_SCALE_BITS;
+    let first = (*SCALE_BITS.start()..=FIRST_SCALE_BITS)
+        .rev()
+        .step_by(4)
+        .find_map(|b| scheme.profile(&request(b, 4.0)).ok())
+        .map_or_else(|| scheme.profile(&request(*SCALE_BITS.start(), 4.0)), Ok)
+        .map_err(Attempt::Refused)?;
+    let packing = plan(network, &first, batch)?;
+    let Lowered {
+        program,
+        constants,
+        encrypted,
+    } = lower(network, &packing, requirements.weights)?;
+    let program = passes::levels::run(&program)?;
+    let input = TensorPacking::try_new(
+        INPUT,
+        network.stages[0].shape.clone(),
+        packing.placements[0].clone(),
+    )?;
+    let last = network.output().0;
+    let output = TensorPacking::try_new(
+        OUTPUT,
+        network.stages[last].shape.clone(),
+        packing.placements[last].clone(),
+    )?;
+    let top = girih_he::verify(&program, Level(u8::MAX)).map(|_| top_level(&program))?;
+    debug_assert_eq!(usize::from(top.0), depth);
+    let filled = fill(probes, batch, &input)?;
+    let ranges = clear_ranges(&program, &constants, &encrypted, &filled, top)?;
+    let value_bits = value_bits(&program, &ranges);
+    // Errors shrink in proportion to the scale: two predictions find the bits.
+    let mut profile = first;
+    let mut error = f64::INFINITY;
+    for _ in 0..4 {
+        let chain = request(bits, value_bits);
+        match scheme.profile(&chain) {
+            Ok(p) => profile = p,
+            Err(reason) if error.is_infinite() && bits > *SCALE_BITS.start() => {
+                // The first guess may be too wide for a small ring: predict from a narrower one.
+                bits -= 2;
+                if bits < *SCALE_BITS.start() {
+                    return Err(Attempt::Refused(reason));
+                }
+                continue;
+            }
+            Err(reason) => return Err(Attempt::Refused(reason)),
+        }
+        error =
+            SIGMAS * predicted_std(&program, &constants, &encrypted, &filled, &profile, &output)?;
+        let missing = (error / requirements.precision).log2();
+        let wanted = (f64::from(bits) + missing)
+            .ceil()
+            .max(f64::from(*SCALE_BITS.start())) as u32;
+        if wanted > *SCALE_BITS.end() {
+            return Err(Attempt::Refused(format!(
+                "a scale of 2^{wanted} would be needed"
+            )));
+        }
+        if missing <= 0.0 && wanted + 1 >= bits {
+            break;
+        }
+        bits = wanted;
+    }
+    if error > requirements.precision {
+        return Err(Attempt::Refused(format!(
+            "the predicted error is {error:.1e} at a scale of 2^{bits}"
+        )));
+    }
+    let chain = request(bits, value_bits);
+    let manifest = girih_he::verify(&program, top)?;
+    let cost = girih_he::price(&program, &profile)?;
+    let report = report::summarise(
+        network,
+        activations,
+        &packing,
+        &program,
+        &cost,
+        &chain,
+        &profile,
+        error,
+    );
+    Ok(Compiled {
+        name: network.name.clone(),
+        program,
+        constants,
+        encrypted_weights: encrypted,
+        chain,
+        profile,
+        input,
+        output,
+        manifest,
+        report,
+    })
+}
+
+fn top_level(program: &Program) -> Level {
+    program
+        .insts
+        .iter()
+        .filter_map(|i| i.state)
+        .map(|s| s.level)
+        .max()
+        .unwrap_or_default()
+}
+
+/// The probes, packed side by side.
+fn fill(probes: &[Vec<f64>], batch: usize, input: &TensorPacking) -> Result<Vec<Vec<f64>>> {
+    let mut shape = vec![batch];
+    shape.extend(input.shape());
+    let values: Vec<f64> = (0..batch)
+        .flat_map(|b| probes[b % probes.len()].iter().copied())
+        .collect();
+    let tensor = ArrayD::from_shape_vec(IxDyn(&shape), values)
+        .map_err(|e| Error::Packing { why: e.to_string() })?;
+    input.pack(&tensor)
+}
+
+/// Ranges of all values in a clear run.
+fn clear_ranges(
+    program: &Program,
+    constants: &Constants,
+    encrypted: &Constants,
+    tiles: &[Vec<f64>],
+    top: Level,
+) -> Result<RegionRanges> {
+    let eval = girih_he::ClearEvaluator::leveled(program.slots, top);
+    let mut ranges = RegionRanges::default();
+    let mut inputs = BTreeMap::new();
+    for (name, value, level) in program_inputs(program, encrypted, tiles) {
+        inputs.insert(name, eval.drop_to(&eval.vector(&value)?, level)?);
+    }
+    girih_he::interpret::run(program, constants, &eval, inputs, &mut ranges)?;
+    Ok(ranges)
+}
+
+/// Name, values and level of every encrypted input.
+fn program_inputs(
+    program: &Program,
+    encrypted: &Constants,
+    tiles: &[Vec<f64>],
+) -> Vec<(String, Vec<f64>, Level)> {
+    program
+        .inputs()
+        .map(|(name, id)| {
+            let tile = name
+                .strip_prefix(INPUT)
+                .and_then(|n| n.strip_prefix('/'))
+                .and_then(|n| n.parse::<usize>().ok());
+            let value = match (encrypted.get(name), tile) {
+                (Some(weights), _) => weights.to_vec(),
+                (None, Some(t)) => tiles.get(t).cloned().unwrap_or_default(),
+                (None, None) => Vec::new(),
+            };
+            let level = program.insts[id.index()]
+                .state
+                .map(|s| s.level)
+                .unwrap_or_default();
+            (name.to_owned(), value, level)
+        })
+        .collect()
+}
+
+/// log2 of the largest value that must fit the modulus of level 0.
+fn value_bits(program: &Program, ranges: &RegionRanges) -> f64 {
+    let largest = program
+        .insts
+        .iter()
+        .enumerate()
+        .filter(|(_, i)| {
+            i.state
+                .is_some_and(|s| s.level.0 == 0 || (s.product && s.level.0 == 1))
+        })
+        .filter_map(|(i, _)| ranges.value(girih_he::ValueId(i as u32)))
+        .fold(0.0f64, |m, r| m.max(r.min.abs()).max(r.max.abs()));
+    largest.max(1.0).log2()
+}
+
+/// The largest predicted standard deviation among the slots of the output.
+fn predicted_std(
+    program: &Program,
+    constants: &Constants,
+    encrypted: &Constants,
+    tiles: &[Vec<f64>],
+    profile: &HeProfile,
+    output: &TensorPacking,
+) -> Result<f64> {
+    let eval = NoiseEvaluator::try_new(profile.clone())?;
+    let mut inputs = BTreeMap::new();
+    for (name, value, level) in program_inputs(program, encrypted, tiles) {
+        inputs.insert(name, eval.drop_to(&eval.fresh(&value)?, level)?);
+    }
+    let outputs = girih_he::interpret::run(program, constants, &eval, inputs, &mut ())?;
+    let std: Vec<Vec<f64>> = outputs.iter().map(|(_, v)| v.std()).collect();
+    Ok(output
+        .unpack(&std, output.batch())?
+        .iter()
+        .fold(0.0, |m: f64, &s| m.max(s)))
+}

@@ -1,0 +1,509 @@
+//! A graph with its linear parts composed: affine maps between non-linear stages.
+//!
+//! Convolutions, dense layers, pooling, normalisation, reshaping and residual sums are affine, so everything between
+//! two non-linear operators is one [`Affine`] map and costs one level. A quadratic `a·x² + b·x + c` per element is
+//! completed to a square, `a·(x + b/2a)² + c - b²/4a`: the shift moves into the map before, the
+//! factor and the constant into the map after it, and one level remains.
+
+use std::collections::BTreeMap;
+
+use crate::stub::PolynomialPlan;
+use girih_model::{Graph, Node, NodeId, Op};
+use girih_nn::{Affine, Sparse, maps};
+
+use crate::activation::Activations;
+use crate::{Error, Result};
+
+/// Index of a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StageId(pub usize);
+
+/// One thing that is computed on ciphertexts.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// The name of the graph node it comes from.
+    pub name: String,
+    /// Shape of the result without the batch.
+    pub shape: Vec<usize>,
+    /// What is computed.
+    pub kind: StageKind,
+}
+
+/// The computations of a network between ciphertexts.
+#[derive(Clone, Debug)]
+pub enum StageKind {
+    /// The encrypted input.
+    Input,
+    /// `Σ M_k x_k + b`, one level.
+    Linear(Affine<StageId>),
+    /// `x^k` element by element, `⌈log2 k⌉` levels.
+    Power(StageId, u32),
+    /// A polynomial on `[-1, 1]` element by element.
+    Polynomial(StageId, PolynomialPlan),
+    /// `a ⊙ b`, one level.
+    Product(StageId, StageId),
+}
+
+/// A network as stages, every operand before its users; all stages are needed for the output.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// Name of the model.
+    pub name: String,
+    /// The stages; the last one is the output.
+    pub stages: Vec<Stage>,
+}
+
+impl StageKind {
+    /// The stages read, without repetition.
+    #[must_use]
+    pub fn sources(&self) -> Vec<StageId> {
+        match self {
+            StageKind::Input => Vec::new(),
+            StageKind::Linear(map) => map.terms.keys().copied().collect(),
+            StageKind::Power(x, _) | StageKind::Polynomial(x, _) => vec![*x],
+            StageKind::Product(a, b) if a == b => vec![*a],
+            StageKind::Product(a, b) => vec![*a, *b],
+        }
+    }
+
+    /// Levels consumed.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        match self {
+            StageKind::Input => 0,
+            StageKind::Linear(map) if shift_of(map).is_some() => 0,
+            StageKind::Linear(_) | StageKind::Product(..) => 1,
+            StageKind::Power(_, k) => k.next_power_of_two().trailing_zeros(),
+            StageKind::Polynomial(_, plan) => plan.depth(),
+        }
+    }
+}
+
+/// The source of a map that only adds constants: no product, no level.
+#[must_use]
+pub fn shift_of(map: &Affine<StageId>) -> Option<StageId> {
+    let (&source, matrix) = map.terms.iter().next()?;
+    (map.terms.len() == 1 && matrix.is_identity()).then_some(source)
+}
+
+impl Network {
+    /// Composes a graph; activations are replaced by the given polynomials.
+    ///
+    /// # Errors
+    /// More than one output, an operator without a homomorphic form, shapes that do not fit, an output that does not
+    /// depend on the input.
+    pub fn from_graph(graph: &Graph, activations: &Activations) -> Result<Self> {
+        let mut builder = Builder {
+            stages: Vec::new(),
+            activations,
+        };
+        let mut values: Vec<Affine<StageId>> = Vec::with_capacity(graph.nodes.len());
+        for node in &graph.nodes {
+            let value = builder.node(graph, node, &values)?;
+            values.push(value);
+        }
+        let [output] = graph.outputs[..] else {
+            return Err(Error::Outputs {
+                outputs: graph.outputs.len(),
+            });
+        };
+        let node = graph.node(output);
+        let last = builder.materialise(&values[output.0], node);
+        Ok(Network {
+            name: graph.name.clone(),
+            stages: reachable(builder.stages, last),
+        })
+    }
+
+    /// The levels each stage's result has left, with the output at 0.
+    #[must_use]
+    pub fn levels(&self) -> Vec<u32> {
+        let mut left = vec![0; self.stages.len()];
+        for (i, stage) in self.stages.iter().enumerate().rev() {
+            for source in stage.kind.sources() {
+                left[source.0] = left[source.0].max(left[i] + stage.kind.depth());
+            }
+        }
+        left
+    }
+
+    /// Levels consumed from input to output.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.levels().iter().copied().max().unwrap_or(0)
+    }
+
+    /// The output stage.
+    #[must_use]
+    pub fn output(&self) -> StageId {
+        StageId(self.stages.len() - 1)
+    }
+
+    /// The network on one sample in the clear: the oracle of every lowering.
+    #[must_use]
+    pub fn run(&self, input: &[f64]) -> Vec<f64> {
+        let mut values: Vec<Vec<f64>> = Vec::with_capacity(self.stages.len());
+        for stage in &self.stages {
+            let value = match &stage.kind {
+                StageKind::Input => input.to_vec(),
+                StageKind::Linear(map) => {
+                    let mut sum = map.bias.clone();
+                    for (source, matrix) in &map.terms {
+                        for (s, y) in sum.iter_mut().zip(matrix.apply(&values[source.0])) {
+                            *s += y;
+                        }
+                    }
+                    sum
+                }
+                StageKind::Power(x, k) => values[x.0].iter().map(|v| v.powi(*k as i32)).collect(),
+                StageKind::Polynomial(x, plan) => values[x.0]
+                    .iter()
+                    .map(|v| plan.polynomial().eval(*v))
+                    .collect(),
+                StageKind::Product(a, b) => values[a.0]
+                    .iter()
+                    .zip(&values[b.0])
+                    .map(|(x, y)| x * y)
+                    .collect(),
+            };
+            values.push(value);
+        }
+        values.pop().unwrap_or_default()
+    }
+}
+
+struct Builder<'a> {
+    stages: Vec<Stage>,
+    activations: &'a Activations,
+}
+
+impl Builder<'_> {
+    fn push(&mut self, name: &str, shape: &[usize], kind: StageKind) -> StageId {
+        self.stages.push(Stage {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            kind,
+        });
+        StageId(self.stages.len() - 1)
+    }
+
+    /// The stage that computes a value.
+    fn materialise(&mut self, value: &Affine<StageId>, node: &Node) -> StageId {
+        if let Some(source) = value.as_source() {
+            return source;
+        }
+        let same = |s: &Stage| matches!(&s.kind, StageKind::Linear(map) if map == value);
+        match self.stages.iter().position(same) {
+            Some(found) => StageId(found),
+            None => self.push(&node.name, &node.shape, StageKind::Linear(value.clone())),
+        }
+    }
+
+    fn elementwise(&mut self, node: &Node, kind: StageKind) -> Affine<StageId> {
+        let id = self.push(&node.name, &node.shape, kind);
+        Affine::source(id, node.shape.iter().product())
+    }
+
+    fn node(
+        &mut self,
+        graph: &Graph,
+        node: &Node,
+        values: &[Affine<StageId>],
+    ) -> Result<Affine<StageId>> {
+        let operand = |k: usize| &values[node.inputs[k].0];
+        let shape = |k: usize| graph.node(node.inputs[k]).shape.as_slice();
+        let source = |k: usize| graph.node(node.inputs[k]);
+        let value = match &node.op {
+            Op::Input => self.elementwise(node, StageKind::Input),
+            Op::Identity | Op::Flatten | Op::Reshape(_) => operand(0).clone(),
+            Op::Transpose(perm) => operand(0).then(
+                &maps::transpose(shape(0), perm)?,
+                &vec![0.0; operand(0).size()],
+            ),
+            Op::Conv2d {
+                weight,
+                bias,
+                stride,
+                pad,
+                groups,
+            } => {
+                let window = maps::Window {
+                    kernel: [weight.shape()[2], weight.shape()[3]],
+                    stride: *stride,
+                    pad: *pad,
+                };
+                let flat: Vec<f64> = weight.iter().copied().collect();
+                let matrix = maps::conv2d(
+                    image(node, shape(0))?,
+                    &flat,
+                    weight.shape()[0],
+                    *groups,
+                    window,
+                )?;
+                let per_filter: Vec<f64> = bias
+                    .as_ref()
+                    .map_or(vec![0.0; weight.shape()[0]], |b| b.to_vec());
+                operand(0).then(&matrix, &spread(&per_filter, node.shape.iter().product()))
+            }
+            Op::Dense { weight, bias } => {
+                let flat: Vec<f64> = weight.iter().copied().collect();
+                let matrix = maps::dense(&flat, weight.nrows(), weight.ncols())?;
+                operand(0).then(
+                    &matrix,
+                    &bias
+                        .as_ref()
+                        .map_or(vec![0.0; weight.nrows()], |b| b.to_vec()),
+                )
+            }
+            Op::AvgPool {
+                kernel,
+                stride,
+                pad,
+                count_include_pad,
+            } => {
+                let window = maps::Window {
+                    kernel: *kernel,
+                    stride: *stride,
+                    pad: *pad,
+                };
+                let matrix =
+                    maps::average_pool(image(node, shape(0))?, window, *count_include_pad)?;
+                operand(0).then(&matrix, &vec![0.0; matrix.rows()])
+            }
+            Op::GlobalAvgPool => {
+                let [channels, height, width] = image(node, shape(0))?;
+                let window = maps::Window {
+                    kernel: [height, width],
+                    stride: [1, 1],
+                    pad: [0; 4],
+                };
+                let matrix = maps::average_pool([channels, height, width], window, true)?;
+                operand(0).then(&matrix, &vec![0.0; matrix.rows()])
+            }
+            Op::Affine { scale, shift } => {
+                let size = operand(0).size();
+                let matrix = Sparse::diagonal(&spread(&scale.to_vec(), size));
+                operand(0).then(&matrix, &spread(&shift.to_vec(), size))
+            }
+            Op::Elementwise { scale, shift } => {
+                let factors: Vec<f64> = scale.iter().copied().collect();
+                let shifts: Vec<f64> = shift.iter().copied().collect();
+                operand(0).then(&Sparse::diagonal(&factors), &shifts)
+            }
+            Op::Add => operand(0).plus(operand(1), 1.0),
+            Op::Sub => operand(0).plus(operand(1), -1.0),
+            Op::Mul => {
+                let a = self.materialise(operand(0), source(0));
+                let b = self.materialise(operand(1), source(1));
+                self.elementwise(
+                    node,
+                    if a == b {
+                        StageKind::Power(a, 2)
+                    } else {
+                        StageKind::Product(a, b)
+                    },
+                )
+            }
+            Op::PowInt(1) => operand(0).clone(),
+            Op::PowInt(k) => {
+                let x = self.materialise(operand(0), source(0));
+                self.elementwise(node, StageKind::Power(x, *k))
+            }
+            Op::Polynomial(coefficients) => {
+                self.polynomial(node, operand(0), source(0), coefficients)?
+            }
+            Op::Activation(_) => self.fitted(node, operand(0), source(0))?,
+            other => {
+                return Err(Error::Operator {
+                    node: node.name.clone(),
+                    op: format!("{other:?}"),
+                });
+            }
+        };
+        Ok(self.complete_squares(value, node))
+    }
+
+    /// Power-basis coefficients, constant term first.
+    fn polynomial(
+        &mut self,
+        node: &Node,
+        x: &Affine<StageId>,
+        source: &Node,
+        coefficients: &[f64],
+    ) -> Result<Affine<StageId>> {
+        let degree = coefficients.iter().rposition(|&c| c != 0.0).unwrap_or(0);
+        let size = x.size();
+        match coefficients[..=degree.min(coefficients.len().saturating_sub(1))] {
+            [] | [_] => Err(Error::Constant {
+                node: node.name.clone(),
+            }),
+            [c, b] => Ok(x.then(&Sparse::diagonal(&vec![b; size]), &vec![c; size])),
+            [c, b, a] => {
+                let shifted = x.then(&Sparse::identity(size), &vec![b / (2.0 * a); size]);
+                let root = self.materialise(&shifted, source);
+                let square = self.elementwise(node, StageKind::Power(root, 2));
+                Ok(square.then(
+                    &Sparse::diagonal(&vec![a; size]),
+                    &vec![c - b * b / (4.0 * a); size],
+                ))
+            }
+            _ => self.fitted(node, x, source),
+        }
+    }
+
+    /// The polynomial of a calibrated activation, on the input scaled to `[-1, 1]`.
+    fn fitted(
+        &mut self,
+        node: &Node,
+        x: &Affine<StageId>,
+        source: &Node,
+    ) -> Result<Affine<StageId>> {
+        let fit = self
+            .activations
+            .get(&node.id)
+            .ok_or_else(|| Error::Uncalibrated {
+                node: node.name.clone(),
+                op: node.op.to_string(),
+            })?;
+        let (centre, half) = (
+            (fit.range.1 + fit.range.0) / 2.0,
+            (fit.range.1 - fit.range.0) / 2.0,
+        );
+        let size = x.size();
+        let scaled = x.then(
+            &Sparse::diagonal(&vec![1.0 / half; size]),
+            &vec![-centre / half; size],
+        );
+        let input = self.materialise(&scaled, source);
+        Ok(self.elementwise(node, StageKind::Polynomial(input, fit.plan.clone())))
+    }
+
+    /// Rewrites `a·x² + b·x` (element by element) as `a·(x + b/2a)² - b²/4a`.
+    fn complete_squares(&mut self, value: Affine<StageId>, node: &Node) -> Affine<StageId> {
+        let candidates: Vec<(StageId, StageId)> = value
+            .terms
+            .keys()
+            .filter_map(|&square| match self.stages[square.0].kind {
+                StageKind::Power(root, 2) if value.terms.contains_key(&root) => {
+                    Some((square, root))
+                }
+                _ => None,
+            })
+            .collect();
+        let mut value = value;
+        for (square, root) in candidates {
+            let (Some(a), Some(b)) = (
+                value.terms[&square].as_diagonal(),
+                value.terms[&root].as_diagonal(),
+            ) else {
+                continue;
+            };
+            if a.iter().zip(&b).any(|(a, b)| *a == 0.0 && *b != 0.0) {
+                continue;
+            }
+            let shift: Vec<f64> = a
+                .iter()
+                .zip(&b)
+                .map(|(a, b)| if *b == 0.0 { 0.0 } else { b / (2.0 * a) })
+                .collect();
+            let base = match &self.stages[root.0].kind {
+                StageKind::Linear(map) => map.clone(),
+                _ => Affine::source(root, a.len()),
+            };
+            let shifted = base.then(&Sparse::identity(a.len()), &shift);
+            let stage = self.stages[root.0].clone();
+            let new_root = self.push(&stage.name, &stage.shape, StageKind::Linear(shifted));
+            let new_square = self.push(&node.name, &stage.shape, StageKind::Power(new_root, 2));
+            value.terms.remove(&square);
+            value.terms.remove(&root);
+            value.terms.insert(new_square, Sparse::diagonal(&a));
+            for ((bias, a), s) in value.bias.iter_mut().zip(&a).zip(&shift) {
+                *bias -= a * s * s;
+            }
+        }
+        value
+    }
+}
+
+/// `[channels, height, width]`.
+fn image(node: &Node, shape: &[usize]) -> Result<[usize; 3]> {
+    shape.try_into().map_err(|_| Error::NotAnImage {
+        node: node.name.clone(),
+        shape: shape.to_vec(),
+    })
+}
+
+/// One value per channel, repeated over the pixels.
+fn spread(per_channel: &[f64], size: usize) -> Vec<f64> {
+    let pixels = size / per_channel.len().max(1);
+    per_channel
+        .iter()
+        .flat_map(|&v| std::iter::repeat_n(v, pixels))
+        .collect()
+}
+
+/// The stages that `last` needs, renumbered, in an order that puts `last` at the end.
+fn reachable(stages: Vec<Stage>, last: StageId) -> Vec<Stage> {
+    let mut order = Vec::new();
+    let mut number: BTreeMap<StageId, StageId> = BTreeMap::new();
+    let mut stack = vec![(last, false)];
+    while let Some((id, expanded)) = stack.pop() {
+        if number.contains_key(&id) {
+            continue;
+        }
+        if expanded {
+            number.insert(id, StageId(order.len()));
+            order.push(id);
+        } else {
+            stack.push((id, true));
+            stack.extend(
+                stages[id.0]
+                    .kind
+                    .sources()
+                    .into_iter()
+                    .rev()
+                    .map(|s| (s, false)),
+            );
+        }
+    }
+    order
+        .into_iter()
+        .map(|id| {
+            let mut stage = stages[id.0].clone();
+            stage.kind = match stage.kind {
+                StageKind::Input => StageKind::Input,
+                StageKind::Linear(map) => {
+                    let terms = map
+                        .terms
+                        .into_iter()
+                        .map(|(k, m)| (number[&k], m))
+                        .collect();
+                    StageKind::Linear(Affine {
+                        terms,
+                        bias: map.bias,
+                    })
+                }
+                StageKind::Power(x, k) => StageKind::Power(number[&x], k),
+                StageKind::Polynomial(x, plan) => StageKind::Polynomial(number[&x], plan),
+                StageKind::Product(a, b) => StageKind::Product(number[&a], number[&b]),
+            };
+            stage
+        })
+        .collect()
+}
+
+/// The graph nodes that need a calibrated polynomial.
+pub(crate) fn nodes_to_fit(graph: &Graph) -> impl Iterator<Item = &Node> {
+    graph.nodes.iter().filter(|n| match &n.op {
+        Op::Activation(_) => true,
+        Op::Polynomial(c) => c.iter().rposition(|&c| c != 0.0).unwrap_or(0) > 2,
+        _ => false,
+    })
+}
+
+/// The operand of a node with one operand.
+#[must_use]
+#[allow(dead_code)]
+pub(crate) fn operand(node: &Node) -> NodeId {
+    node.inputs[0]
+}

@@ -1,0 +1,3 @@
+//! Passes over programs; each is one function from program to program.
+
+pub mod levels;

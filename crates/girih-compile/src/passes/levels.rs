@@ -1,0 +1,276 @@
+//! Levels: inserts rescalings and drops, assigns a state to every value.
+//!
+//! *Before*: products and sums without a word about levels. *After*: every operand of a product is on its canonical
+//! scale, operands of one operation share a level, the outputs are at level 0 and the inputs as low as their
+//! uses allow. *Why here*: layers do not know levels, keys and prices depend on them.
+//!
+//! ```text
+//! %1 = mul_plain %0 "a"           %1 = mul_plain %0 "a"    @L1*
+//! %2 = rotate %1 by 4       →     %2 = rescale %1          @L0
+//!                                 %3 = rotate %2 by 4      @L0
+//! ```
+//!
+//! Sums of products are formed before the rescaling (one rescaling for all), rotations after it (one limb less).
+
+use std::collections::BTreeMap;
+
+use girih_he::{Inst, Level, Op, Program, State, ValueId};
+
+use crate::{Error, Result};
+
+/// Levels during the pass count down from here; the outputs decide where zero is.
+const START: u8 = u8::MAX;
+
+/// Assigns levels; the program must not contain rescalings, drops or bootstraps yet.
+///
+/// # Errors
+/// A program deeper than 255 levels or already leveled.
+pub fn run(program: &Program) -> Result<Program> {
+    let first = Pass::new(program, BTreeMap::new()).run()?;
+    // Inputs that are only used below the top enter at the level of their highest use.
+    let mut entry: BTreeMap<ValueId, u8> = BTreeMap::new();
+    for (i, inst) in first.program.insts.iter().enumerate() {
+        for operand in inst.op.operands() {
+            if let Op::Input(_) = first.program.insts[operand.index()].op {
+                let level = match inst.op {
+                    Op::DropTo(_, level) => level,
+                    _ => state(&first.program, operand).level,
+                };
+                let highest = entry.entry(first.origin[&operand]).or_insert(0);
+                *highest = (*highest).max(level.0);
+            }
+        }
+        debug_assert!(inst.state.is_some(), "instruction {i} has a state");
+    }
+    let mut leveled = Pass::new(program, entry).run()?.program;
+    let lowest = leveled
+        .outputs
+        .iter()
+        .map(|(_, v)| state(&leveled, *v).level.0)
+        .min()
+        .unwrap_or(0);
+    for inst in &mut leveled.insts {
+        if let Op::DropTo(_, level) = &mut inst.op {
+            level.0 -= lowest;
+        }
+        if let Some(state) = &mut inst.state {
+            state.level.0 = state.level.0.checked_sub(lowest).ok_or(Error::TooDeep)?;
+        }
+    }
+    Ok(leveled)
+}
+
+fn state(program: &Program, value: ValueId) -> State {
+    program.insts[value.index()]
+        .state
+        .expect("the pass assigns a state to every value")
+}
+
+struct Pass<'a> {
+    source: &'a Program,
+    entry: BTreeMap<ValueId, u8>,
+    program: Program,
+    /// New value of every old one.
+    renamed: Vec<ValueId>,
+    /// Old value of every new input.
+    origin: BTreeMap<ValueId, ValueId>,
+    rescaled: BTreeMap<ValueId, ValueId>,
+    dropped: BTreeMap<(ValueId, Level), ValueId>,
+}
+
+impl<'a> Pass<'a> {
+    fn new(source: &'a Program, entry: BTreeMap<ValueId, u8>) -> Self {
+        let program = Program {
+            insts: Vec::with_capacity(source.insts.len() * 2),
+            outputs: Vec::new(),
+            ..source.clone()
+        };
+        Pass {
+            source,
+            entry,
+            program,
+            renamed: Vec::new(),
+            origin: BTreeMap::new(),
+            rescaled: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+        }
+    }
+
+    fn run(mut self) -> Result<Self> {
+        for (i, inst) in self.source.insts.iter().enumerate() {
+            let new = self.inst(ValueId(i as u32), inst)?;
+            self.renamed.push(new);
+        }
+        for (name, value) in &self.source.outputs {
+            let region = self.source.insts[value.index()].region;
+            let ready = self.ready(self.renamed[value.index()], region)?;
+            self.program.outputs.push((name.clone(), ready));
+        }
+        let lowest = self
+            .program
+            .outputs
+            .iter()
+            .map(|(_, v)| self.state(*v).level)
+            .min();
+        if let Some(lowest) = lowest {
+            for k in 0..self.program.outputs.len() {
+                let value = self.program.outputs[k].1;
+                let region = self.program.insts[value.index()].region;
+                self.program.outputs[k].1 = self.at(value, lowest, region);
+            }
+        }
+        Ok(self)
+    }
+
+    fn state(&self, value: ValueId) -> State {
+        state(&self.program, value)
+    }
+
+    fn push(&mut self, op: Op, level: Level, product: bool, region: u32) -> ValueId {
+        self.program.insts.push(Inst {
+            op,
+            state: Some(State { level, product }),
+            region,
+        });
+        ValueId(u32::try_from(self.program.insts.len() - 1).expect("fewer than 2^32 instructions"))
+    }
+
+    /// The value on its canonical scale.
+    fn ready(&mut self, value: ValueId, region: u32) -> Result<ValueId> {
+        let State { level, product } = self.state(value);
+        if !product {
+            return Ok(value);
+        }
+        if let Some(&found) = self.rescaled.get(&value) {
+            return Ok(found);
+        }
+        let below = level.below().ok_or(Error::TooDeep)?;
+        let new = self.push(Op::Rescale(value), below, false, region);
+        self.rescaled.insert(value, new);
+        Ok(new)
+    }
+
+    /// The (rescaled) value at a level not above its own.
+    fn at(&mut self, value: ValueId, level: Level, region: u32) -> ValueId {
+        if self.state(value).level == level {
+            return value;
+        }
+        if let Some(&found) = self.dropped.get(&(value, level)) {
+            return found;
+        }
+        let new = self.push(Op::DropTo(value, level), level, false, region);
+        self.dropped.insert((value, level), new);
+        new
+    }
+
+    fn inst(&mut self, old: ValueId, inst: &Inst) -> Result<ValueId> {
+        let region = inst.region;
+        let operands: Vec<ValueId> = inst
+            .op
+            .operands()
+            .iter()
+            .map(|v| self.renamed[v.index()])
+            .collect();
+        let keeps_products = match inst.op {
+            Op::Input(_) => {
+                let level = Level(self.entry.get(&old).copied().unwrap_or(START));
+                let new = self.push(inst.op.clone(), level, false, region);
+                self.origin.insert(new, old);
+                return Ok(new);
+            }
+            Op::Rescale(_) | Op::DropTo(..) | Op::Bootstrap(_) => {
+                return Err(Error::AlreadyLeveled { at: old.index() });
+            }
+            Op::Add(..) | Op::Sub(..) | Op::SumRotated(_) | Op::AddScalar(..) | Op::Neg(_) => true,
+            _ => false,
+        };
+        let first = operands.first().map(|&v| self.state(v));
+        let alike = operands.iter().all(|&v| Some(self.state(v)) == first);
+        let mut placed: BTreeMap<ValueId, ValueId> = BTreeMap::new();
+        if keeps_products && alike {
+            placed.extend(operands.iter().map(|&v| (v, v)));
+        } else {
+            for &value in &operands {
+                let ready = self.ready(value, region)?;
+                placed.insert(value, ready);
+            }
+            let level = placed
+                .values()
+                .map(|&v| self.state(v).level)
+                .min()
+                .unwrap_or(Level(START));
+            for value in placed.values_mut() {
+                *value = self.at(*value, level, region);
+            }
+        }
+        let op = inst.op.map_operands(|v| placed[&self.renamed[v.index()]]);
+        let result = op.operands().first().map_or(
+            State {
+                level: Level(START),
+                product: false,
+            },
+            |&v| self.state(v),
+        );
+        let product = op.makes_product() || result.product;
+        Ok(self.push(op, result.level, product, region))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use girih_he::{Evaluator, Recorder, Rotation};
+
+    fn states(program: &Program) -> Vec<(&'static str, u8, bool)> {
+        program
+            .insts
+            .iter()
+            .map(|i| {
+                let s = i.state.expect("leveled");
+                (i.op.name(), s.level.0, s.product)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn sums_of_products_are_rescaled_once_and_outputs_end_at_level_zero() {
+        let r = Recorder::new("t", 8);
+        let x = r.input("x").expect("new name");
+        let square = r.mul(&x, &x).expect("records");
+        let double = r.mul_scalar(&x, 2.0).expect("records");
+        let sum = r.add(&square, &double).expect("records");
+        let turned = r.rotate(&sum, Rotation(1)).expect("records");
+        let out = r.add(&turned, &x).expect("records");
+        r.output("y", &out).expect("new name");
+        let leveled = run(&r.finish().0).expect("levels");
+        assert_eq!(
+            states(&leveled),
+            [
+                ("input", 1, false),
+                ("mul", 1, true),
+                ("mul_scalar", 1, true),
+                ("add", 1, true),
+                ("rescale", 0, false),
+                ("rotate", 0, false),
+                ("drop_to", 0, false),
+                ("add", 0, false),
+            ]
+        );
+    }
+
+    #[test]
+    fn inputs_enter_at_their_highest_use() {
+        let r = Recorder::new("t", 8);
+        let x = r.input("x").expect("new name");
+        let w = r.input("w").expect("new name");
+        let square = r.mul(&x, &x).expect("records");
+        let out = r.mul(&square, &w).expect("records");
+        r.output("y", &out).expect("new name");
+        let leveled = run(&r.finish().0).expect("levels");
+        assert_eq!(
+            states(&leveled)[..2],
+            [("input", 2, false), ("input", 1, false)]
+        );
+        assert!(!leveled.insts.iter().any(|i| matches!(i.op, Op::DropTo(..))));
+    }
+}

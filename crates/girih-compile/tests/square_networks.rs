@@ -1,0 +1,252 @@
+//! Networks with squares only, compiled against a made-up scheme and run in clear.
+
+use std::collections::BTreeMap;
+
+use girih_compile::{
+    Activations, ChainRequest, Compiled, INPUT, Network, Requirements, Scheme, Weights, compile,
+};
+use girih_he::{ClearEvaluator, HeProfile, Level, Leveled, NoiseProfile, Primitive};
+use girih_model::{Graph, GraphBuilder, Op};
+use ndarray::{Array1, Array2, Array4, ArrayD, IxDyn};
+
+/// A scheme with prices that grow with N and level, and room for a fixed number of bits per slot.
+struct Prices;
+
+impl Scheme for Prices {
+    fn profile(&self, chain: &ChainRequest) -> Result<HeProfile, String> {
+        let bits = chain.first_bits * 2 + chain.level_bits.iter().sum::<u32>();
+        let cap = 218u32 << (chain.log_n.saturating_sub(13));
+        if chain.log_n < 13 || bits > cap {
+            return Err(format!(
+                "{bits} bits exceed {cap} for N = 2^{}",
+                chain.log_n
+            ));
+        }
+        let n = f64::from(1u32 << chain.log_n);
+        let levels = chain.level_bits.len() + 1;
+        let by_level = |s: f64| {
+            (0..levels)
+                .map(|l| s * (l + 2) as f64 * n / 8192.0)
+                .collect::<Vec<_>>()
+        };
+        let quadratic = |s: f64| {
+            (0..levels)
+                .map(|l| s * ((l + 2) * (l + 2)) as f64 * n / 8192.0)
+                .collect::<Vec<_>>()
+        };
+        let seconds = BTreeMap::from([
+            (Primitive::Add, by_level(2e-6)),
+            (Primitive::MulPlain, by_level(2e-6)),
+            (Primitive::Mul, by_level(8e-6)),
+            (Primitive::Relinearize, quadratic(2e-5)),
+            (Primitive::Rotate, quadratic(2e-5)),
+            (Primitive::HoistedRotate, quadratic(1e-5)),
+            (Primitive::Rescale, by_level(1e-5)),
+        ]);
+        let slots = chain.slots();
+        let root = (slots as f64).sqrt();
+        Ok(HeProfile {
+            slots,
+            log_scale: (0..levels)
+                .map(|_| f64::from(*chain.level_bits.first().unwrap_or(&30)))
+                .collect(),
+            seconds,
+            ciphertext_bytes: (0..levels)
+                .map(|l| 32 * slots as u64 * (l as u64 + 1))
+                .collect(),
+            plaintext_bytes: (0..levels)
+                .map(|l| 16 * slots as u64 * (l as u64 + 1))
+                .collect(),
+            key_bytes: (0..levels)
+                .map(|l| 32 * slots as u64 * (l as u64 + 2) * (l as u64 + 1))
+                .collect(),
+            noise: NoiseProfile {
+                fresh: 4.0 * root,
+                encoding: 0.3 * root,
+                rescale: 0.4 * root * root,
+                key_switch: root * root,
+            },
+        })
+    }
+}
+
+fn values(count: usize, size: f64, seed: usize) -> Vec<f64> {
+    (0..count)
+        .map(|i| (((i * 7919 + seed * 104_729) % 2003) as f64 / 1001.0 - 1.0) * size)
+        .collect()
+}
+
+fn cryptonets() -> Graph {
+    let mut b = GraphBuilder::new("cryptonets", vec![1, 28, 28]).expect("shape");
+    let x = b.input();
+    let weight = Array4::from_shape_vec((5, 1, 5, 5), values(125, 0.3, 1)).expect("shape");
+    let conv = Op::Conv2d {
+        weight,
+        bias: Some(Array1::from(values(5, 0.1, 2))),
+        stride: [2, 2],
+        pad: [1, 1, 0, 0],
+        groups: 1,
+    };
+    let y = b.push("conv", conv, vec![x]).expect("conv");
+    let y = b.push("square", Op::PowInt(2), vec![y]).expect("square");
+    let y = b.push("flat", Op::Flatten, vec![y]).expect("flat");
+    let dense = |rows: usize, cols: usize, seed| Op::Dense {
+        weight: Array2::from_shape_vec(
+            (rows, cols),
+            values(rows * cols, 1.0 / (cols as f64).sqrt(), seed),
+        )
+        .expect("shape"),
+        bias: Some(Array1::from(values(rows, 0.1, seed + 1))),
+    };
+    let y = b.push("fc1", dense(100, 845, 3), vec![y]).expect("fc1");
+    let y = b.push("square2", Op::Mul, vec![y, y]).expect("square");
+    let y = b.push("fc2", dense(10, 100, 5), vec![y]).expect("fc2");
+    b.finish(vec![y]).expect("graph")
+}
+
+/// conv - quadratic - pool - conv - (+) - quadratic - dense, with a residual sum and a quadratic in elementary operators.
+fn residual() -> Graph {
+    let mut b = GraphBuilder::new("residual", vec![2, 8, 8]).expect("shape");
+    let conv = |out: usize, inp: usize, seed| Op::Conv2d {
+        weight: Array4::from_shape_vec((out, inp, 3, 3), values(out * inp * 9, 0.3, seed))
+            .expect("shape"),
+        bias: None,
+        stride: [1, 1],
+        pad: [1; 4],
+        groups: 1,
+    };
+    let x = b.input();
+    let y = b.push("conv1", conv(4, 2, 1), vec![x]).expect("conv");
+    let scale = |v: Vec<f64>, shift: Vec<f64>| Op::Affine {
+        scale: Array1::from(v),
+        shift: Array1::from(shift),
+    };
+    let y = b
+        .push("bn", scale(values(4, 1.0, 2), values(4, 0.2, 3)), vec![y])
+        .expect("bn");
+    let square = b.push("sq", Op::PowInt(2), vec![y]).expect("square");
+    let a = b
+        .push(
+            "a",
+            scale(vec![0.3, 0.2, 0.4, 0.1], vec![0.0; 4]),
+            vec![square],
+        )
+        .expect("a");
+    let l = b
+        .push("b", scale(vec![0.5; 4], vec![0.1; 4]), vec![y])
+        .expect("b");
+    let y = b.push("quad", Op::Add, vec![a, l]).expect("sum");
+    let pool = Op::AvgPool {
+        kernel: [2, 2],
+        stride: [2, 2],
+        pad: [0; 4],
+        count_include_pad: true,
+    };
+    let y = b.push("pool", pool, vec![y]).expect("pool");
+    let z = b.push("conv2", conv(4, 4, 4), vec![y]).expect("conv");
+    let y = b.push("sum", Op::Add, vec![z, y]).expect("sum");
+    let y = b
+        .push("quad2", Op::Polynomial(vec![0.1, 0.4, 0.2]), vec![y])
+        .expect("quad");
+    let y = b.push("gap", Op::GlobalAvgPool, vec![y]).expect("gap");
+    let y = b.push("flat", Op::Flatten, vec![y]).expect("flat");
+    b.finish(vec![y]).expect("graph")
+}
+
+/// Runs the compiled program in clear on a batch and returns the largest difference to the plain model.
+fn difference(graph: &Graph, compiled: &Compiled) -> f64 {
+    let batch = compiled.input.batch();
+    let features: usize = graph.input_shape().iter().product();
+    let mut shape = vec![batch];
+    shape.extend(graph.input_shape());
+    let x =
+        ArrayD::from_shape_vec(IxDyn(&shape), values(batch * features, 0.9, 77)).expect("shape");
+    let top = Level(u8::try_from(compiled.report.depth).expect("shallow"));
+    let eval = ClearEvaluator::leveled(compiled.program.slots, top);
+    let tiles = compiled.input.pack(&x).expect("packs");
+    let mut inputs = BTreeMap::new();
+    for (name, id) in compiled.program.inputs() {
+        let value = match name.strip_prefix(INPUT).and_then(|n| n.strip_prefix('/')) {
+            Some(t) => tiles[t.parse::<usize>().expect("tile number")].clone(),
+            None => compiled
+                .encrypted_weights
+                .get(name)
+                .expect("a weight")
+                .to_vec(),
+        };
+        let level = compiled.program.insts[id.index()]
+            .state
+            .expect("leveled")
+            .level;
+        let vector = eval
+            .drop_to(&eval.vector(&value).expect("finite"), level)
+            .expect("drops");
+        inputs.insert(name.to_owned(), vector);
+    }
+    let outputs = girih_he::interpret::run(
+        &compiled.program,
+        &compiled.constants,
+        &eval,
+        inputs,
+        &mut (),
+    )
+    .expect("runs");
+    let tiles: Vec<Vec<f64>> = outputs.iter().map(|(_, v)| v.values().to_vec()).collect();
+    let y = compiled.output.unpack(&tiles, batch).expect("unpacks");
+    let network = Network::from_graph(graph, &Activations::new()).expect("composes");
+    let rows = x.as_slice().expect("contiguous").chunks(features);
+    let expected: Vec<f64> = rows.flat_map(|r| network.run(r)).collect();
+    y.iter()
+        .zip(&expected)
+        .fold(0.0, |m: f64, (a, b)| m.max((a - b).abs()))
+}
+
+#[test]
+fn cryptonets_compiles_to_five_levels_and_few_rotations() {
+    let graph = cryptonets();
+    for (batch, weights) in [
+        (1, Weights::Plain),
+        (16, Weights::Plain),
+        (1, Weights::Encrypted),
+    ] {
+        let requirements = Requirements {
+            batch,
+            weights,
+            ..Requirements::default()
+        };
+        let start = std::time::Instant::now();
+        let compiled = compile(&graph, &requirements, &Prices).expect("compiles");
+        eprintln!(
+            "batch {batch} {weights:?}: {:?}, compiled in {:?}\n{}",
+            compiled.chain,
+            start.elapsed(),
+            compiled.report
+        );
+        assert_eq!(compiled.report.depth, 5);
+        assert!(difference(&graph, &compiled) < 1e-9);
+        assert!(
+            compiled.manifest.rotations.len() < 120,
+            "{} rotation keys",
+            compiled.manifest.rotations.len()
+        );
+    }
+}
+
+#[test]
+fn residual_networks_take_one_level_for_each_affine_part() {
+    let graph = residual();
+    for batch in [1, 3] {
+        let compiled = compile(
+            &graph,
+            &Requirements {
+                batch,
+                ..Requirements::default()
+            },
+            &Prices,
+        )
+        .expect("compiles");
+        eprintln!("batch {batch}: {:?}\n{}", compiled.chain, compiled.report);
+        assert_eq!(compiled.report.depth, 5);
+        assert!(difference(&graph, &compiled) < 1e-9);
+    }
+}

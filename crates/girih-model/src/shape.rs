@@ -1,0 +1,421 @@
+//! Shapes of results from shapes of operands, batch left out.
+
+use crate::error::{ModelError, Result};
+use crate::op::Op;
+use ndarray::{ArrayBase, Data, Dimension};
+
+/// Most values that one tensor of one batch item may have: 2^28 (2 GiB as `f64`).
+///
+/// A network for encrypted inputs holds thousands to millions; the limit exists so that a forged file cannot ask for
+/// an absurd allocation.
+pub const MAX_VALUES: usize = 1 << 28;
+
+/// `d_0 d_1 .. d_r`, refused when a dimension is zero or the product exceeds [`MAX_VALUES`].
+///
+/// # Errors
+/// [`ModelError::Shape`] for a zero, [`ModelError::TooLarge`] for the product.
+pub fn check_size(name: &str, shape: &[usize]) -> Result<usize> {
+    if shape.contains(&0) {
+        return Err(ModelError::Shape {
+            node: name.into(),
+            op: "tensor",
+            reason: format!("shape {shape:?} has an empty dimension"),
+        });
+    }
+    let size = shape
+        .iter()
+        .fold(1u128, |acc, &d| acc.saturating_mul(d as u128));
+    if size > MAX_VALUES as u128 {
+        return Err(ModelError::TooLarge {
+            what: format!("tensor `{name}` of shape {shape:?} (values)"),
+            needed: size,
+            limit: MAX_VALUES as u128,
+        });
+    }
+    Ok(size as usize)
+}
+
+/// Size of a windowed result: `(size + before + after - kernel) / stride + 1`, rounded down; `None` if no window fits.
+#[must_use]
+pub fn windows(
+    size: usize,
+    before: usize,
+    after: usize,
+    kernel: usize,
+    stride: usize,
+) -> Option<usize> {
+    let padded = size.checked_add(before)?.checked_add(after)?;
+    if kernel == 0 || stride == 0 {
+        return None;
+    }
+    Some(padded.checked_sub(kernel)? / stride + 1)
+}
+
+/// Shape of `op(operands)`, all shapes without the batch.
+///
+/// # Errors
+/// [`ModelError::Shape`] naming the node, the shapes and the rule that they break; [`ModelError::TooLarge`].
+pub fn infer(name: &str, op: &Op, operands: &[&[usize]]) -> Result<Vec<usize>> {
+    let fail = |reason: String| {
+        Err(ModelError::Shape {
+            node: name.into(),
+            op: op.name(),
+            reason,
+        })
+    };
+    if operands.len() != op.arity() {
+        return fail(format!(
+            "it takes {} operands, {} given",
+            op.arity(),
+            operands.len()
+        ));
+    }
+    let Some(&x) = operands.first() else {
+        return fail("an Input has the shape it was given".into());
+    };
+    let shape = match op {
+        Op::Input => return fail("an Input has no operands".into()),
+        Op::Conv2d {
+            weight,
+            bias,
+            stride,
+            pad,
+            groups,
+        } => {
+            let &[channels, h, w] = x else {
+                return fail(format!("operand {x:?} is not [channels, height, width]"));
+            };
+            let (out, per_group, kh, kw) = weight.dim();
+            if *groups != 1 && *groups != channels {
+                return fail(format!(
+                    "{groups} groups for {channels} channels: only 1 or depthwise"
+                ));
+            }
+            if per_group * groups != channels || out == 0 || out % groups != 0 {
+                return fail(format!(
+                    "weight {:?} with {groups} groups does not fit operand {x:?}",
+                    weight.shape()
+                ));
+            }
+            if let Some(b) = bias
+                && b.len() != out
+            {
+                return fail(format!("{} biases for {out} channels", b.len()));
+            }
+            let Some((h, w)) = window_plane([h, w], [kh, kw], *stride, *pad) else {
+                return fail(format!(
+                    "no {kh}x{kw} window with stride {stride:?} and padding {pad:?} fits operand {x:?}"
+                ));
+            };
+            vec![out, h, w]
+        }
+        Op::Dense { weight, bias } => {
+            let (out, inputs) = weight.dim();
+            if x != [inputs] {
+                return fail(format!(
+                    "weight {:?} does not fit operand {x:?}",
+                    weight.shape()
+                ));
+            }
+            if let Some(b) = bias
+                && b.len() != out
+            {
+                return fail(format!("{} biases for {out} outputs", b.len()));
+            }
+            vec![out]
+        }
+        Op::AvgPool {
+            kernel,
+            stride,
+            pad,
+            ..
+        } => {
+            let &[channels, h, w] = x else {
+                return fail(format!("operand {x:?} is not [channels, height, width]"));
+            };
+            let [top, left, bottom, right] = *pad;
+            if top.max(bottom) >= kernel[0] || left.max(right) >= kernel[1] {
+                return fail(format!(
+                    "padding {pad:?} is not smaller than the window {kernel:?}"
+                ));
+            }
+            let Some((h, w)) = window_plane([h, w], *kernel, *stride, *pad) else {
+                return fail(format!(
+                    "no {kernel:?} window with stride {stride:?} and padding {pad:?} fits operand {x:?}"
+                ));
+            };
+            vec![channels, h, w]
+        }
+        Op::GlobalAvgPool => {
+            let &[channels, _, _] = x else {
+                return fail(format!("operand {x:?} is not [channels, height, width]"));
+            };
+            vec![channels, 1, 1]
+        }
+        Op::Affine { scale, shift } => {
+            if x.first() != Some(&scale.len()) || scale.len() != shift.len() {
+                return fail(format!(
+                    "{} factors and {} summands do not fit operand {x:?}",
+                    scale.len(),
+                    shift.len()
+                ));
+            }
+            x.to_vec()
+        }
+        Op::Elementwise { scale, shift } => {
+            if scale.shape() != x || shift.shape() != x {
+                return fail(format!(
+                    "constants {:?} and {:?} do not fit operand {x:?}",
+                    scale.shape(),
+                    shift.shape()
+                ));
+            }
+            x.to_vec()
+        }
+        Op::Add | Op::Sub | Op::Mul => {
+            if operands[1] != x {
+                return fail(format!("operands {x:?} and {:?} differ", operands[1]));
+            }
+            x.to_vec()
+        }
+        Op::PowInt(k) => {
+            if *k == 0 {
+                return fail("the exponent is 0".into());
+            }
+            x.to_vec()
+        }
+        Op::Polynomial(coefficients) => {
+            if coefficients.is_empty() {
+                return fail("the polynomial has no coefficient".into());
+            }
+            x.to_vec()
+        }
+        Op::Activation(_) | Op::Identity => x.to_vec(),
+        Op::Flatten => vec![x.iter().product()],
+        Op::Reshape(target) => {
+            // The operand's size is bounded; the target's product may overflow, so it is checked first.
+            let size = check_size(name, target)?;
+            if size != x.iter().product::<usize>() {
+                return fail(format!("{x:?} cannot become {target:?}"));
+            }
+            target.clone()
+        }
+        Op::Transpose(perm) => {
+            let mut seen = vec![false; x.len()];
+            for &p in perm {
+                match seen.get_mut(p) {
+                    Some(s) if !*s => *s = true,
+                    _ => return fail(format!("{perm:?} is no permutation of {x:?}")),
+                }
+            }
+            if perm.len() != x.len() {
+                return fail(format!("{perm:?} is no permutation of {x:?}"));
+            }
+            perm.iter().map(|&p| x[p]).collect()
+        }
+    };
+    check_size(name, &shape)?;
+    Ok(shape)
+}
+
+/// Refuses NaN and infinities in an operator's constants.
+///
+/// # Errors
+/// [`ModelError::NonFinite`] with the position of the first.
+pub fn check_finite(name: &str, op: &Op) -> Result<()> {
+    match op {
+        Op::Conv2d { weight, bias, .. } => {
+            finite(&format!("{name}.weight"), weight)?;
+            bias.as_ref()
+                .map_or(Ok(()), |b| finite(&format!("{name}.bias"), b))
+        }
+        Op::Dense { weight, bias } => {
+            finite(&format!("{name}.weight"), weight)?;
+            bias.as_ref()
+                .map_or(Ok(()), |b| finite(&format!("{name}.bias"), b))
+        }
+        Op::Affine { scale, shift } => {
+            finite(&format!("{name}.scale"), scale)?;
+            finite(&format!("{name}.shift"), shift)
+        }
+        Op::Elementwise { scale, shift } => {
+            finite(&format!("{name}.scale"), scale)?;
+            finite(&format!("{name}.shift"), shift)
+        }
+        Op::Polynomial(c) => finite(
+            &format!("{name}.coefficients"),
+            &ndarray::ArrayView1::from(c.as_slice()),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses NaN and infinities in a named tensor.
+///
+/// # Errors
+/// [`ModelError::NonFinite`] with the position of the first.
+pub fn finite<S: Data<Elem = f64>, D: Dimension>(
+    name: &str,
+    values: &ArrayBase<S, D>,
+) -> Result<()> {
+    if values.iter().all(|v| v.is_finite()) {
+        return Ok(());
+    }
+    let dynamic = values.view().into_dyn();
+    match dynamic.indexed_iter().find(|(_, v)| !v.is_finite()) {
+        Some((index, value)) => Err(ModelError::NonFinite {
+            tensor: name.into(),
+            index: index.slice().to_vec(),
+            value: *value,
+        }),
+        None => Ok(()),
+    }
+}
+
+fn window_plane(
+    size: [usize; 2],
+    kernel: [usize; 2],
+    stride: [usize; 2],
+    [top, left, bottom, right]: [usize; 4],
+) -> Option<(usize, usize)> {
+    Some((
+        windows(size[0], top, bottom, kernel[0], stride[0])?,
+        windows(size[1], left, right, kernel[1], stride[1])?,
+    ))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use ndarray::{Array1, Array2, Array4, ArrayD, IxDyn};
+
+    fn conv(weight: [usize; 4], stride: [usize; 2], pad: [usize; 4], groups: usize) -> Op {
+        Op::Conv2d {
+            weight: Array4::zeros(weight),
+            bias: None,
+            stride,
+            pad,
+            groups,
+        }
+    }
+
+    fn pool(kernel: [usize; 2], stride: [usize; 2], pad: [usize; 4]) -> Op {
+        Op::AvgPool {
+            kernel,
+            stride,
+            pad,
+            count_include_pad: true,
+        }
+    }
+
+    #[track_caller]
+    fn check(op: Op, x: &[usize], want: Option<&[usize]>) {
+        let operands = vec![x; op.arity()];
+        let got = infer("n", &op, &operands).ok();
+        assert_eq!(got.as_deref(), want, "{op:?} on {x:?}");
+    }
+
+    #[test]
+    fn convolutions_count_their_windows() {
+        check(
+            conv([5, 1, 5, 5], [2, 2], [0; 4], 1),
+            &[1, 28, 28],
+            Some(&[5, 12, 12]),
+        );
+        check(
+            conv([5, 1, 5, 5], [2, 2], [1, 1, 2, 2], 1),
+            &[1, 28, 28],
+            Some(&[5, 14, 14]),
+        );
+        check(
+            conv([4, 1, 3, 3], [1, 1], [1; 4], 4),
+            &[4, 8, 7],
+            Some(&[4, 8, 7]),
+        );
+        check(
+            conv([8, 1, 3, 3], [1, 1], [1; 4], 4),
+            &[4, 8, 7],
+            Some(&[8, 8, 7]),
+        );
+        check(conv([6, 1, 3, 3], [1, 1], [1; 4], 4), &[4, 8, 7], None);
+        check(conv([4, 2, 3, 3], [1, 1], [1; 4], 2), &[4, 8, 7], None);
+        check(conv([4, 3, 3, 3], [1, 1], [1; 4], 1), &[4, 8, 7], None);
+        check(conv([4, 4, 9, 3], [1, 1], [0; 4], 1), &[4, 8, 7], None);
+        check(conv([4, 4, 3, 3], [0, 1], [0; 4], 1), &[4, 8, 7], None);
+        check(
+            conv([4, 4, 3, 3], [1, 1], [usize::MAX, 0, 1, 0], 1),
+            &[4, 8, 7],
+            None,
+        );
+        check(conv([4, 4, 3, 3], [1, 1], [0; 4], 1), &[4, 8], None);
+    }
+
+    #[test]
+    fn pools_keep_channels_and_refuse_windows_of_padding_only() {
+        check(pool([2, 2], [2, 2], [0; 4]), &[3, 8, 7], Some(&[3, 4, 3]));
+        check(pool([3, 3], [2, 2], [1; 4]), &[3, 8, 7], Some(&[3, 4, 4]));
+        check(pool([2, 2], [2, 2], [2, 0, 0, 0]), &[3, 8, 7], None);
+        check(Op::GlobalAvgPool, &[3, 8, 7], Some(&[3, 1, 1]));
+        check(Op::GlobalAvgPool, &[3], None);
+    }
+
+    #[test]
+    fn layouts_keep_the_number_of_values() {
+        check(Op::Flatten, &[3, 8, 7], Some(&[168]));
+        check(Op::Reshape(vec![24, 7]), &[3, 8, 7], Some(&[24, 7]));
+        check(Op::Reshape(vec![24, 6]), &[3, 8, 7], None);
+        check(Op::Reshape(vec![0, 6]), &[3, 8, 7], None);
+        check(Op::Reshape(vec![usize::MAX; 3]), &[3, 8, 7], None);
+        check(Op::Transpose(vec![2, 0, 1]), &[3, 8, 7], Some(&[7, 3, 8]));
+        check(Op::Transpose(vec![2, 0, 0]), &[3, 8, 7], None);
+        check(Op::Transpose(vec![0, 1]), &[3, 8, 7], None);
+        check(Op::Transpose(vec![0, 1, 3]), &[3, 8, 7], None);
+    }
+
+    #[test]
+    fn constants_must_fit_their_operand() {
+        let dense = |out: usize, bias| Op::Dense {
+            weight: Array2::zeros((out, 4)),
+            bias: Some(Array1::zeros(bias)),
+        };
+        check(dense(3, 3), &[4], Some(&[3]));
+        check(dense(3, 2), &[4], None);
+        check(dense(3, 3), &[5], None);
+        check(dense(3, 3), &[1, 4], None);
+        let affine = |a, b| Op::Affine {
+            scale: Array1::zeros(a),
+            shift: Array1::zeros(b),
+        };
+        check(affine(3, 3), &[3, 8, 7], Some(&[3, 8, 7]));
+        check(affine(3, 2), &[3, 8, 7], None);
+        check(affine(7, 7), &[3, 8, 7], None);
+        check(affine(7, 7), &[], None);
+        let elementwise = |s: &[usize]| Op::Elementwise {
+            scale: ArrayD::zeros(IxDyn(s)),
+            shift: ArrayD::zeros(IxDyn(&[2, 2])),
+        };
+        check(elementwise(&[2, 2]), &[2, 2], Some(&[2, 2]));
+        check(elementwise(&[4]), &[2, 2], None);
+        check(Op::PowInt(0), &[2], None);
+        check(Op::Polynomial(vec![]), &[2], None);
+        assert!(infer("n", &Op::Add, &[&[2, 3], &[3, 2]]).is_err());
+        assert!(infer("n", &Op::Add, &[&[2, 3]]).is_err());
+    }
+
+    #[test]
+    fn the_first_constant_that_is_not_finite_is_named() {
+        let mut weight = Array2::zeros((2, 3));
+        weight[[1, 2]] = f64::NEG_INFINITY;
+        let error = check_finite("fc", &Op::Dense { weight, bias: None }).unwrap_err();
+        assert_eq!(
+            error,
+            ModelError::NonFinite {
+                tensor: "fc.weight".into(),
+                index: vec![1, 2],
+                value: f64::NEG_INFINITY
+            }
+        );
+        assert!(check_finite("p", &Op::Polynomial(vec![1.0, f64::NAN])).is_err());
+    }
+}

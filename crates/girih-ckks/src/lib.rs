@@ -3,9 +3,14 @@
 
 mod chain;
 mod ciphertext;
+pub mod cost;
 mod encode;
 mod error;
+mod eval;
 mod fft;
+mod keygen;
+mod keys;
+mod keyswitch;
 mod params;
 mod plaintext;
 mod precision;
@@ -17,6 +22,11 @@ pub use chain::{LevelChain, LevelInfo};
 pub use ciphertext::{Ciphertext, SeededCiphertext};
 pub use encode::{Coefficients, Encoder};
 pub use error::{EncodeError, Error, ParamsError, Result, WireError};
+pub use eval::{Constant, Evaluator, Use};
+pub use keygen::KeyGenerator;
+pub use keys::{
+    EvaluationKeys, GaloisKey, KeyId, PublicKey, RelinearizationKey, SecretKey, SwitchingKey,
+};
 pub use params::{Params, ParamsSpec};
 pub use plaintext::Plaintext;
 pub use precision::Precision;

@@ -87,8 +87,17 @@ impl PolyQp<Ntt> {
     #[must_use]
     pub fn automorphism(&self, g: GaloisElement, ring: &Ring) -> PolyQp<Ntt> {
         let mut out = PolyQp::unfilled(ring, self.limbs());
-        permute_rows(&mut out.rows, &self.rows, g, ring);
+        self.automorphism_into(&mut out, g, ring);
         out
+    }
+
+    /// `out = a(X^g)`, for memory that the caller chose (a secret's).
+    ///
+    /// # Panics
+    /// If `g` was made for another degree, or the shapes differ.
+    pub fn automorphism_into(&self, out: &mut PolyQp<Ntt>, g: GaloisElement, ring: &Ring) {
+        assert_eq!(self.limbs(), out.limbs(), "operands have the same limbs");
+        permute_rows(&mut out.rows, &self.rows, g, ring);
     }
 }
 

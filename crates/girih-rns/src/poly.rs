@@ -183,7 +183,7 @@ impl<D: Domain> Poly<D> {
         f: impl Fn(&Ring, usize, &mut [u64]) + Sync + Send,
     ) {
         for_each_limb(&mut self.rows, self.n, Work::Light, |i, row| {
-            f(ring, i, row)
+            f(ring, i, row);
         });
     }
 
@@ -195,7 +195,7 @@ impl<D: Domain> Poly<D> {
     ) {
         assert_eq!(self.limbs(), rhs.limbs(), "operands have the same limbs");
         for_each_limb(&mut self.rows, self.n, Work::Light, |i, row| {
-            f(ring, i, row, rhs.row(i))
+            f(ring, i, row, rhs.row(i));
         });
     }
 
@@ -299,7 +299,7 @@ impl Poly<Coeff> {
     #[must_use]
     pub fn into_ntt(mut self, ring: &Ring) -> Poly<Ntt> {
         for_each_limb(&mut self.rows, self.n, Work::Heavy, |i, row| {
-            ring.table(i).forward(row)
+            ring.table(i).forward(row);
         });
         self.with_domain()
     }
@@ -333,7 +333,7 @@ impl Poly<Ntt> {
     #[must_use]
     pub fn into_coeff(mut self, ring: &Ring) -> Poly<Coeff> {
         for_each_limb(&mut self.rows, self.n, Work::Heavy, |i, row| {
-            ring.table(i).inverse(row)
+            ring.table(i).inverse(row);
         });
         self.with_domain()
     }

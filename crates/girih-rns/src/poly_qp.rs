@@ -1,6 +1,7 @@
 //! Polynomials of R_QP: rows over some primes of Q and all primes of P.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use girih_ntt::Buf;
 use zeroize::Zeroize;
@@ -160,7 +161,7 @@ impl<D: Domain> PolyQp<D> {
     /// If the operands differ in limbs.
     pub fn add_assign(&mut self, rhs: &PolyQp<D>, ring: &Ring) {
         self.zip_rows(rhs, ring, |t, row, rhs| {
-            t.kernels().add_assign(t.modulus(), row, rhs)
+            t.kernels().add_assign(t.modulus(), row, rhs);
         });
     }
 
@@ -170,7 +171,7 @@ impl<D: Domain> PolyQp<D> {
     /// If the operands differ in limbs.
     pub fn sub_assign(&mut self, rhs: &PolyQp<D>, ring: &Ring) {
         self.zip_rows(rhs, ring, |t, row, rhs| {
-            t.kernels().sub_assign(t.modulus(), row, rhs)
+            t.kernels().sub_assign(t.modulus(), row, rhs);
         });
     }
 
@@ -256,7 +257,7 @@ impl PolyQp<Ntt> {
     /// If the operands differ in limbs.
     pub fn mul_assign(&mut self, rhs: &PolyQp<Ntt>, ring: &Ring) {
         self.zip_rows(rhs, ring, |t, row, rhs| {
-            t.kernels().mul_assign(t.modulus(), row, rhs)
+            t.kernels().mul_assign(t.modulus(), row, rhs);
         });
     }
 
@@ -265,7 +266,8 @@ impl PolyQp<Ntt> {
     /// # Panics
     /// If `rhs` has other limbs.
     pub fn add_p_times_assign(&mut self, rhs: &Poly<Ntt>, ring: &Ring) {
-        self.add_p_times_range_assign(rhs, 0..self.limbs, ring);
+        assert_eq!(self.limbs, rhs.limbs(), "operands have the same limbs");
+        self.add_p_times(0..self.limbs, |i| rhs.row(i), ring);
     }
 
     /// `self += P · g · rhs`, where `g` is 1 modulo the primes `range` of Q and 0 modulo the others:
@@ -275,14 +277,23 @@ impl PolyQp<Ntt> {
     /// If `rhs` has fewer limbs than the range needs, or the range exceeds the limbs.
     pub fn add_p_times_range_assign(
         &mut self,
-        rhs: &Poly<Ntt>,
-        range: std::ops::Range<usize>,
+        rhs: &PolyQp<Ntt>,
+        range: Range<usize>,
         ring: &Ring,
     ) {
         assert!(
-            range.end <= self.limbs && range.end <= rhs.limbs(),
+            range.end <= self.limbs && range.end <= rhs.limbs,
             "the range is within the limbs"
         );
+        self.add_p_times(range, |i| rhs.row(i), ring);
+    }
+
+    fn add_p_times<'a>(
+        &mut self,
+        range: Range<usize>,
+        rhs: impl Fn(usize) -> &'a [u64] + Sync + Send,
+        ring: &Ring,
+    ) {
         let (n, start) = (self.n, range.start);
         let rows = &mut self.rows[range.start * n..range.end * n];
         for_each_limb(rows, n, Work::Light, |i, row| {
@@ -294,7 +305,7 @@ impl PolyQp<Ntt> {
                 .fold(1, |p, &prime| q.mul(p, q.reduce(prime)));
             table
                 .kernels()
-                .mul_scalar_acc(q, row, rhs.row(start + i), q.shoup(p));
+                .mul_scalar_acc(q, row, rhs(start + i), q.shoup(p));
         });
     }
 }

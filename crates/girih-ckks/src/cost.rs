@@ -1,0 +1,275 @@
+//! What operations cost and how much error they add: [`girih_he::HeProfile`] from parameters.
+//!
+//! Seconds are operation counts times three speeds of the machine. With `l` limbs, `K` special primes and
+//! `d` digits (`a_i` limbs each) one key switch takes `l + (d (l + K) - l) + 2 K + 2 l` transforms,
+//! `sum a_i (l + K - a_i) + 2 K l` multiply-adds of base conversion and `2 d (l + K)` of the key, per
+//! coefficient.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::time::Instant;
+
+use girih_he::{HeProfile, Level, NoiseProfile, Primitive};
+use girih_rns::sample::SIGMA;
+use girih_rns::{Coeff, Poly, digit_ranges};
+
+use crate::Params;
+
+/// Nanoseconds per row of N words on one thread, and the threads that share the rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MachineSpeed {
+    /// One transform of a row.
+    pub ntt_row_ns: f64,
+    /// One multiply-accumulate of a row from memory (also the price of a sum).
+    pub mac_row_ns: f64,
+    /// One multiply-accumulate of a base conversion, the source row being in cache.
+    pub convert_mac_ns: f64,
+    /// Threads.
+    pub threads: usize,
+}
+
+/// Row words of [`MachineSpeed::shipped`].
+const SHIPPED_N: f64 = 65536.0;
+
+impl MachineSpeed {
+    /// Speeds for rows of `n` words scaled from one core with 52-bit vector multipliers at N = 2^16.
+    #[must_use]
+    pub fn shipped(n: usize, threads: usize) -> MachineSpeed {
+        let words = n as f64 / SHIPPED_N;
+        let stages = (n as f64).log2() / SHIPPED_N.log2();
+        MachineSpeed {
+            ntt_row_ns: 110_000.0 * words * stages,
+            mac_row_ns: 45_000.0 * words,
+            convert_mac_ns: 14_000.0 * words,
+            threads,
+        }
+    }
+
+    /// Measures this machine on rows of the given parameters, one thread, a few milliseconds.
+    #[must_use]
+    pub fn measure(params: &Params, threads: usize) -> MachineSpeed {
+        let (ring, limbs) = (params.ring(), params.ring().q_len());
+        let poly = Poly::<Coeff>::from_i64(ring, limbs, &[1, 2, 3]).into_ntt(ring);
+        let table = ring.table(0);
+        let mut row = poly.row(0).to_vec();
+        let ntt_row_ns = best_ns(|| table.forward(black_box(&mut row)));
+        let mut i = 0;
+        let mac_row_ns = best_ns(|| {
+            i = (i + 1) % limbs;
+            let t = ring.table(i);
+            t.kernels()
+                .mul_acc(t.modulus(), black_box(&mut row), poly.row(i), poly.row(i));
+            // Rows alternate between primes: keep the accumulator in range of each.
+            row.fill(0);
+        });
+        // Against a single source the conversion costs its quotients; a second one shows the marginal cost.
+        let extra = limbs.saturating_sub(1).clamp(1, 4);
+        let convert_mac_ns = if limbs > extra {
+            let small = poly.truncated(extra, ring).into_coeff(ring);
+            let macs = (extra + 1) * (limbs - extra);
+            best_ns(|| {
+                black_box(small.extended(limbs, ring));
+            }) / macs as f64
+        } else {
+            mac_row_ns / 2.0
+        };
+        MachineSpeed {
+            ntt_row_ns,
+            mac_row_ns,
+            convert_mac_ns,
+            threads,
+        }
+    }
+
+    /// Rows divided over the threads; a loop over `rows` rows keeps at most that many busy.
+    fn speed_up(&self, rows: usize) -> f64 {
+        self.threads.clamp(1, rows.max(1)) as f64
+    }
+}
+
+/// The fastest of several runs of at least a few tens of microseconds.
+fn best_ns(mut f: impl FnMut()) -> f64 {
+    (0..7)
+        .map(|_| {
+            let start = Instant::now();
+            let mut runs = 0;
+            while runs < 4 || start.elapsed().as_micros() < 200 {
+                f();
+                runs += 1;
+            }
+            start.elapsed().as_nanos() as f64 / f64::from(runs)
+        })
+        .fold(f64::INFINITY, f64::min)
+}
+
+/// Rows of work of one operation.
+#[derive(Clone, Copy, Debug, Default)]
+struct Work {
+    ntt: f64,
+    mac: f64,
+    convert: f64,
+}
+
+impl Work {
+    fn plus(self, other: Work) -> Work {
+        Work {
+            ntt: self.ntt + other.ntt,
+            mac: self.mac + other.mac,
+            convert: self.convert + other.convert,
+        }
+    }
+
+    fn seconds(self, speed: &MachineSpeed, rows: usize) -> f64 {
+        let ns = self.ntt * speed.ntt_row_ns
+            + self.mac * speed.mac_row_ns
+            + self.convert * speed.convert_mac_ns;
+        ns * 1e-9 / speed.speed_up(rows)
+    }
+}
+
+/// Limbs of one level, as numbers.
+struct Shape {
+    limbs: f64,
+    special: f64,
+    drop: f64,
+    digits: Vec<f64>,
+}
+
+impl Shape {
+    fn new(params: &Params, level: Level) -> Shape {
+        let (ring, info) = (params.ring(), params.chain().at(level));
+        Shape {
+            limbs: info.limbs as f64,
+            special: ring.p_len() as f64,
+            drop: info.rescale_limbs as f64,
+            digits: digit_ranges(ring, info.limbs)
+                .map(|r| r.len() as f64)
+                .collect(),
+        }
+    }
+
+    fn decompose(&self) -> Work {
+        let rows = self.limbs + self.special;
+        let d = self.digits.len() as f64;
+        Work {
+            ntt: d * rows,
+            mac: self.limbs,
+            convert: self.digits.iter().map(|a| (a + 1.0) * (rows - a)).sum(),
+        }
+    }
+
+    fn key_product(&self) -> Work {
+        let rows = 2.0 * self.digits.len() as f64 * (self.limbs + self.special);
+        Work {
+            mac: rows,
+            ..Work::default()
+        }
+    }
+
+    /// Division of both halves by `sources` primes, `kept` remaining.
+    fn divide(sources: f64, kept: f64) -> Work {
+        Work {
+            ntt: 2.0 * (sources + kept),
+            mac: 2.0 * (sources + kept),
+            convert: 2.0 * (sources + 1.0) * kept,
+        }
+    }
+
+    fn work(&self, primitive: Primitive) -> Work {
+        let mac = |rows: f64| Work {
+            mac: rows,
+            ..Work::default()
+        };
+        let l = self.limbs;
+        let mod_down = Shape::divide(self.special, l);
+        match primitive {
+            Primitive::Add => mac(2.0 * l * 0.7),
+            Primitive::MulPlain | Primitive::MulScalar => mac(2.0 * l),
+            Primitive::Mul => mac(4.0 * l),
+            Primitive::Relinearize => self
+                .decompose()
+                .plus(self.key_product())
+                .plus(mod_down)
+                .plus(mac(2.0 * l)),
+            Primitive::Rotate => self
+                .decompose()
+                .plus(self.key_product())
+                .plus(mod_down)
+                .plus(mac(3.0 * l)),
+            Primitive::HoistedRotate => self.key_product().plus(mod_down).plus(mac(3.0 * l)),
+            Primitive::Rescale => Shape::divide(self.drop, l - self.drop),
+            Primitive::DropTo => mac(2.0 * l).plus(Shape::divide(self.drop, l - self.drop)),
+            Primitive::Bootstrap => Work::default(),
+        }
+    }
+}
+
+/// The errors of the operations, as standard deviations of the real part of a slot in units of the integer
+/// coefficients: a polynomial with independent coefficients of deviation `sigma` has slots of deviation
+/// `sigma sqrt(N/2)` in each part. `h = 2N/3` is the expected weight of the secret.
+///
+/// | error | variance of a coefficient |
+/// |---|---|
+/// | fresh | `1/6 + max(sigma^2, (h + 1)/12)`: seeded symmetric, or under the public key and divided by P |
+/// | encoding | `1/6` |
+/// | rescaling | `(h + 1) / 12` |
+/// | key switch | `d N sigma^2 D^2 / 12 P^2 + (h + 1)/12`, `D` the largest digit |
+///
+/// Rounding a coefficient has variance 1/12. An encoded real vector is a polynomial with
+/// `c_(N-k) = -c_k`, and so is its rounding error: all of it falls on the real parts, hence the 1/6.
+#[must_use]
+pub fn noise_profile(params: &Params) -> NoiseProfile {
+    let n = params.n() as f64;
+    let rounding = (2.0 * n / 3.0 + 1.0) / 12.0;
+    let ring = params.ring();
+    let log2 = |primes: &[u64]| primes.iter().map(|&q| (q as f64).log2()).sum::<f64>();
+    let log_p = log2(ring.p_primes());
+    let digits: f64 = digit_ranges(ring, ring.q_len())
+        .map(|range| (2.0 * (log2(&ring.q_primes()[range]) - log_p)).exp2())
+        .sum();
+    let slot = |variance: f64| (variance * n / 2.0).sqrt();
+    NoiseProfile {
+        fresh: slot(1.0 / 6.0 + rounding.max(SIGMA * SIGMA)),
+        encoding: slot(1.0 / 6.0),
+        rescale: slot(rounding),
+        key_switch: slot(digits * n * SIGMA * SIGMA / 12.0 + rounding),
+    }
+}
+
+/// Slots, levels, seconds, bytes and errors of a parameter set on a machine.
+///
+/// Bootstrapping is not priced. The seconds of a rotation that shares its decomposition stand under
+/// [`Primitive::HoistedRotate`].
+#[must_use]
+pub fn profile(params: &Params, speed: &MachineSpeed) -> HeProfile {
+    let chain = params.chain();
+    let row = 8 * params.n() as u64;
+    let special = params.ring().p_len();
+    let mut seconds: BTreeMap<Primitive, Vec<f64>> = BTreeMap::new();
+    for primitive in Primitive::ALL {
+        if primitive == Primitive::Bootstrap {
+            continue;
+        }
+        let by_level = chain.iter().map(|(level, info)| {
+            Shape::new(params, level)
+                .work(primitive)
+                .seconds(speed, info.limbs)
+        });
+        seconds.insert(primitive, by_level.collect());
+    }
+    let limbs = || chain.iter().map(|(_, info)| info.limbs as u64);
+    HeProfile {
+        slots: params.slots(),
+        log_scale: chain.iter().map(|(_, info)| info.scale.log2()).collect(),
+        seconds,
+        ciphertext_bytes: limbs().map(|l| 2 * l * row).collect(),
+        plaintext_bytes: limbs().map(|l| l * row).collect(),
+        key_bytes: chain
+            .iter()
+            .map(|(level, info)| {
+                2 * params.digits(level) as u64 * (info.limbs + special) as u64 * row
+            })
+            .collect(),
+        noise: noise_profile(params),
+    }
+}

@@ -1,0 +1,331 @@
+//! The encrypted implementation of the instruction set.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use girih_he::{Error, Level, Leveled, Result, Rotation, State, rules};
+use girih_rns::{Ntt, Poly, Ring};
+
+pub use constant::{Constant, Use};
+
+use crate::keys::{EvaluationKeys, GaloisKey, KeyId, SwitchingKey};
+use crate::{Ciphertext, Encoder, LevelInfo, Params};
+
+mod add;
+mod constant;
+mod mul;
+mod rescale;
+mod rotate;
+
+#[cfg(test)]
+mod tests;
+
+/// Relative distance from the canonical scale up to which an operand is taken to be on it: far above the
+/// rounding of the chain's recurrence in f64, far below the precision of a message.
+const SCALE_TOLERANCE: f64 = 1.0 / (1u64 << 30) as f64;
+
+/// Computes on ciphertexts with public keys only.
+///
+/// Implements [`girih_he::Evaluator`] and [`girih_he::Leveled`] with their rules of levels and
+/// products ([`girih_he::rules`]); the composites share decompositions, reductions and divisions. Results do not
+/// depend on the number of threads. Cloning shares the keys.
+#[derive(Clone)]
+pub struct Evaluator {
+    params: Params,
+    encoder: Arc<Encoder>,
+    keys: Arc<EvaluationKeys>,
+}
+
+impl Evaluator {
+    /// An evaluator with the keys of one secret (possibly none, see [`EvaluationKeys::empty`]).
+    #[must_use]
+    pub fn new(keys: impl Into<Arc<EvaluationKeys>>) -> Evaluator {
+        let keys = keys.into();
+        Evaluator {
+            params: keys.params().clone(),
+            encoder: Arc::new(Encoder::new(keys.params())),
+            keys,
+        }
+    }
+
+    /// The parameters.
+    #[must_use]
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// The keys.
+    #[must_use]
+    pub fn keys(&self) -> &EvaluationKeys {
+        &self.keys
+    }
+
+    /// Encodes a constant ahead of its use at `level`. Does nothing if that encoding exists.
+    ///
+    /// Cost: one encoding. Memory: [`Constant::encoded_bytes`].
+    ///
+    /// # Errors
+    /// A level above the top, a constant of other parameters, or values that overflow the modulus.
+    pub fn prepare(&self, constant: &Constant, level: Level, usage: Use) -> Result<()> {
+        if level > self.params.top() {
+            return Err(Error::LevelMismatch {
+                op: "prepare",
+                lhs: level,
+                rhs: self.params.top(),
+            });
+        }
+        self.encoded("prepare", constant, level, usage).map(|_| ())
+    }
+
+    fn ring(&self) -> &Ring {
+        self.params.ring()
+    }
+
+    /// The scale of a state: canonical, or its square for a product.
+    fn scale(&self, state: State) -> f64 {
+        let scale = self.params.chain().scale(state.level);
+        if state.product { scale * scale } else { scale }
+    }
+
+    /// The scale of a factor at `level`: the product of a canonical ciphertext with it has scale
+    /// `scale(l - 1) q_l`, which rescaling makes canonical.
+    fn factor_scale(&self, level: Level) -> f64 {
+        let chain = self.params.chain();
+        match level.below() {
+            Some(below) => chain.scale(below) * chain.at(level).rescale_by / chain.scale(level),
+            None => chain.scale(level),
+        }
+    }
+
+    fn encoded<'a>(
+        &self,
+        op: &'static str,
+        constant: &'a Constant,
+        level: Level,
+        usage: Use,
+    ) -> Result<&'a Poly<Ntt>> {
+        if *constant.params() != self.params {
+            return Err(Error::ForeignOperand { op });
+        }
+        let scale = match usage {
+            Use::Factor => self.factor_scale(level),
+            Use::Term => self.scale(State {
+                level,
+                product: false,
+            }),
+            Use::ProductTerm => self.scale(State {
+                level,
+                product: true,
+            }),
+        };
+        constant.encoding(level, usage, || {
+            let values = constant.values();
+            match values.split_first() {
+                // The same value everywhere is a constant polynomial: no transform.
+                Some((&first, rest))
+                    if values.len() == self.params.slots() && rest.iter().all(|v| *v == first) =>
+                {
+                    let integer = self.integer(op, first, scale)?;
+                    let limbs = self.params.chain().limbs(level);
+                    Ok(Poly::constant(self.ring(), limbs, |i| {
+                        self.residue(integer, i)
+                    }))
+                }
+                _ => self
+                    .encoder
+                    .encode(values, level, scale)
+                    .map(|plaintext| plaintext.poly().clone())
+                    .map_err(|why| scheme(op, why)),
+            }
+        })
+    }
+
+    /// `round(value · scale)`.
+    fn integer(&self, op: &'static str, value: f64, scale: f64) -> Result<i128> {
+        let scaled = (value * scale).round();
+        if !value.is_finite() {
+            return Err(Error::NotFinite {
+                name: op.to_owned(),
+                index: 0,
+                value,
+            });
+        }
+        // 2^126: the bound leaves a bit for sums.
+        if scaled.abs() >= 126f64.exp2() {
+            return Err(scheme(
+                op,
+                format!(
+                    "{value} times the scale 2^{:.1} exceeds 2^126",
+                    scale.log2()
+                ),
+            ));
+        }
+        Ok(scaled as i128)
+    }
+
+    fn residue(&self, integer: i128, prime: usize) -> u64 {
+        let q = self.ring().modulus(prime);
+        let r = q.reduce_u128(integer.unsigned_abs());
+        if integer < 0 { q.neg(r) } else { r }
+    }
+
+    /// The state of an operand of these parameters, which is on one of the two scales of its level.
+    fn own(&self, op: &'static str, a: &Ciphertext) -> Result<State> {
+        let state = State {
+            level: a.level(),
+            product: a.is_product(),
+        };
+        let fits = |info: &LevelInfo| info.limbs == a.limbs() && a.c0().n() == self.params.n();
+        if !self.params.chain().get(state.level).is_some_and(fits) {
+            return Err(Error::ForeignOperand { op });
+        }
+        let expected = self.scale(state);
+        if (a.scale() / expected - 1.0).abs() > SCALE_TOLERANCE {
+            return Err(Error::ScaleMismatch {
+                op,
+                lhs: a.scale().log2(),
+                rhs: expected.log2(),
+            });
+        }
+        Ok(state)
+    }
+
+    fn wrap(&self, c0: Poly<Ntt>, c1: Poly<Ntt>, state: State) -> Ciphertext {
+        Ciphertext::new(c0, c1, state.level, self.scale(state), state.product)
+    }
+
+    fn galois_key(&self, op: &'static str, id: KeyId, level: Level) -> Result<&GaloisKey> {
+        let key = match id {
+            KeyId::Rotation(r) => self.keys.rotations().get(&r),
+            KeyId::Conjugation => self.keys.conjugation(),
+            KeyId::Relinearization => None,
+        };
+        key.filter(|key| key.key.level() >= level)
+            .ok_or_else(|| missing(op, id, level))
+    }
+
+    fn relinearization_key(&self, op: &'static str, level: Level) -> Result<&SwitchingKey> {
+        self.keys
+            .relinearization()
+            .map(|key| &key.0)
+            .filter(|key| key.level() >= level)
+            .ok_or_else(|| missing(op, KeyId::Relinearization, level))
+    }
+}
+
+fn missing(op: &'static str, id: KeyId, level: Level) -> Error {
+    Error::MissingKey {
+        op,
+        key: format!("{id} at {level}"),
+    }
+}
+
+fn scheme(op: &'static str, why: impl Display) -> Error {
+    Error::Scheme {
+        op,
+        why: why.to_string(),
+    }
+}
+
+impl girih_he::Evaluator for Evaluator {
+    type Ciphertext = Ciphertext;
+    type Plaintext = Constant;
+
+    fn slots(&self) -> usize {
+        self.params.slots()
+    }
+
+    fn constant(&self, name: &str, values: &[f64]) -> Result<Constant> {
+        let slots = self.params.slots();
+        if values.len() > slots {
+            return Err(Error::TooManyValues {
+                name: name.to_owned(),
+                len: values.len(),
+                slots,
+            });
+        }
+        if let Some(index) = values.iter().position(|v| !v.is_finite()) {
+            return Err(Error::NotFinite {
+                name: name.to_owned(),
+                index,
+                value: values[index],
+            });
+        }
+        Ok(Constant::new(&self.params, name, values))
+    }
+
+    fn add(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext> {
+        self.add_ciphertexts(a, b)
+    }
+
+    fn sub(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext> {
+        self.sub_ciphertexts(a, b)
+    }
+
+    fn neg(&self, a: &Ciphertext) -> Result<Ciphertext> {
+        self.negated(a)
+    }
+
+    fn add_plain(&self, a: &Ciphertext, p: &Constant) -> Result<Ciphertext> {
+        self.add_constant(a, p)
+    }
+
+    fn mul_plain(&self, a: &Ciphertext, p: &Constant) -> Result<Ciphertext> {
+        self.sum_of_plain_products("mul_plain", &[(a, p)])
+    }
+
+    fn add_scalar(&self, a: &Ciphertext, s: f64) -> Result<Ciphertext> {
+        self.add_number(a, s)
+    }
+
+    fn mul_scalar(&self, a: &Ciphertext, s: f64) -> Result<Ciphertext> {
+        self.mul_number(a, s)
+    }
+
+    fn mul(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext> {
+        self.sum_of_products("mul", &[(a, b)])
+    }
+
+    fn rotate(&self, a: &Ciphertext, by: Rotation) -> Result<Ciphertext> {
+        self.rotated("rotate", a, by)
+    }
+
+    fn conjugate(&self, a: &Ciphertext) -> Result<Ciphertext> {
+        self.conjugated(a)
+    }
+
+    fn rotate_many(&self, a: &Ciphertext, by: &[Rotation]) -> Result<Vec<Ciphertext>> {
+        self.rotated_many(a, by)
+    }
+
+    fn dot_plain(&self, terms: &[(&Ciphertext, &Constant)]) -> Result<Ciphertext> {
+        self.sum_of_plain_products("dot_plain", terms)
+    }
+
+    fn dot(&self, terms: &[(&Ciphertext, &Ciphertext)]) -> Result<Ciphertext> {
+        self.sum_of_products("dot", terms)
+    }
+
+    fn sum_rotated(&self, terms: &[(&Ciphertext, Rotation)]) -> Result<Ciphertext> {
+        self.sum_of_rotations(terms)
+    }
+}
+
+impl Leveled for Evaluator {
+    fn level(&self, a: &Ciphertext) -> Level {
+        a.level()
+    }
+
+    fn is_product(&self, a: &Ciphertext) -> bool {
+        a.is_product()
+    }
+
+    fn rescale(&self, a: &Ciphertext) -> Result<Ciphertext> {
+        self.rescaled(a)
+    }
+
+    fn drop_to(&self, a: &Ciphertext, level: Level) -> Result<Ciphertext> {
+        let state = rules::drop_to(self.own("drop_to", a)?, level)?;
+        self.dropped(a, state.level)
+    }
+}

@@ -1,0 +1,102 @@
+//! Constants of a computation: clear values, encoded on first use.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use girih_he::Level;
+use girih_rns::{Ntt, Poly};
+
+use crate::Params;
+
+/// How a constant meets a ciphertext; decides the scale of its encoding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// As a factor: the product, rescaled, is on the canonical scale below.
+    Factor,
+    /// As a term of a sum with a rescaled ciphertext.
+    Term,
+    /// As a term of a sum with a product that has not been rescaled.
+    ProductTerm,
+}
+
+/// A named vector of values with its encodings, one for each level and [`Use`] it has met.
+///
+/// Cloning shares values and encodings.
+#[derive(Clone)]
+pub struct Constant {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    params: Params,
+    name: String,
+    values: Vec<f64>,
+    encodings: Vec<OnceLock<Poly<Ntt>>>,
+}
+
+const USES: usize = 3;
+
+impl Constant {
+    pub(crate) fn new(params: &Params, name: &str, values: &[f64]) -> Constant {
+        let slots = (usize::from(params.top().0) + 1) * USES;
+        Constant {
+            inner: Arc::new(Inner {
+                params: params.clone(),
+                name: name.to_owned(),
+                values: values.to_vec(),
+                encodings: (0..slots).map(|_| OnceLock::new()).collect(),
+            }),
+        }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The values; slots beyond them are zero.
+    #[must_use]
+    pub fn values(&self) -> &[f64] {
+        &self.inner.values
+    }
+
+    /// Bytes of the encodings made so far.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        let made = self.inner.encodings.iter().filter_map(OnceLock::get);
+        made.map(|poly| 8 * poly.rows().len()).sum()
+    }
+
+    pub(crate) fn params(&self) -> &Params {
+        &self.inner.params
+    }
+
+    /// The encoding for a level and use, made by `encode` if there is none yet. Two threads that ask
+    /// at once may both encode; one result is kept, both are equal.
+    pub(crate) fn encoding<E>(
+        &self,
+        level: Level,
+        usage: Use,
+        encode: impl FnOnce() -> Result<Poly<Ntt>, E>,
+    ) -> Result<&Poly<Ntt>, E> {
+        let cell = &self.inner.encodings[usize::from(level.0) * USES + usage as usize];
+        match cell.get() {
+            Some(poly) => Ok(poly),
+            None => {
+                let poly = encode()?;
+                Ok(cell.get_or_init(|| poly))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Constant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Constant")
+            .field("name", &self.inner.name)
+            .field("len", &self.inner.values.len())
+            .field("encoded_bytes", &self.encoded_bytes())
+            .finish()
+    }
+}

@@ -1,0 +1,156 @@
+//! Products and their sums.
+
+use girih_he::{Error, Level, Result, State, rules};
+use girih_rns::{Ntt, Poly, PolyQp, par};
+
+use super::{Constant, Evaluator, Use};
+use crate::Ciphertext;
+use crate::keyswitch::{Pair, mod_down, switch};
+
+/// Terms of one pass: bounds the row references held at a time.
+const TERMS: usize = 512;
+
+impl Evaluator {
+    /// `sum p_i (a_i0, a_i1)`: all products of a row are added before one reduction.
+    pub(super) fn sum_of_plain_products(
+        &self,
+        op: &'static str,
+        terms: &[(&Ciphertext, &Constant)],
+    ) -> Result<Ciphertext> {
+        let state = self.common_state(op, terms.iter().map(|t| t.0))?;
+        let state = rules::product_plain(op, state)?;
+        let factors = terms
+            .iter()
+            .map(|(_, p)| self.encoded(op, p, state.level, Use::Factor))
+            .collect::<Result<Vec<_>>>()?;
+        let (ring, limbs) = (self.ring(), self.params.chain().limbs(state.level));
+        let [mut c0, mut c1] = [Poly::<Ntt>::zero(ring, limbs), Poly::zero(ring, limbs)];
+        par::for_each_limb_pair(
+            c0.rows_mut(),
+            c1.rows_mut(),
+            ring.n(),
+            par::Work::Light,
+            |i, x, y| {
+                let table = ring.table(i);
+                let mut outs = [x, y];
+                for (terms, factors) in terms.chunks(TERMS).zip(factors.chunks(TERMS)) {
+                    let p: Vec<&[u64]> = factors.iter().map(|f| f.row(i)).collect();
+                    let a0: Vec<&[u64]> = terms.iter().map(|t| t.0.c0().row(i)).collect();
+                    let a1: Vec<&[u64]> = terms.iter().map(|t| t.0.c1().row(i)).collect();
+                    let [x, y] = &mut outs;
+                    table.kernels().inner_product_pair_acc(
+                        table.modulus(),
+                        [x, y],
+                        &p,
+                        [&a0, &a1],
+                        None,
+                    );
+                }
+            },
+        );
+        Ok(self.wrap(c0, c1, state))
+    }
+
+    /// `round(s · scale) (a_0, a_1)`.
+    pub(super) fn mul_number(&self, a: &Ciphertext, s: f64) -> Result<Ciphertext> {
+        let state = rules::product_plain("mul_scalar", self.own("mul_scalar", a)?)?;
+        let integer = self.integer("mul_scalar", s, self.factor_scale(state.level))?;
+        let [c0, c1] = self.times_integer(a, integer);
+        Ok(self.wrap(c0, c1, state))
+    }
+
+    /// `(k a_0, k a_1)`.
+    pub(super) fn times_integer(&self, a: &Ciphertext, k: i128) -> Pair {
+        let (mut c0, mut c1) = (a.c0().clone(), a.c1().clone());
+        c0.mul_scalar_assign(|i| self.residue(k, i), self.ring());
+        c1.mul_scalar_assign(|i| self.residue(k, i), self.ring());
+        [c0, c1]
+    }
+
+    /// `sum a_i b_i`, relinearised once.
+    pub(super) fn sum_of_products(
+        &self,
+        op: &'static str,
+        terms: &[(&Ciphertext, &Ciphertext)],
+    ) -> Result<Ciphertext> {
+        let state = self.product_state(op, terms)?;
+        let key = self.relinearization_key(op, state.level)?;
+        let [mut d0, mut d1, d2] = self.tensor(state.level, terms);
+        let [u0, u1] = mod_down(&switch(&d2, key, self.ring()), self.ring());
+        d0.add_assign(&u0, self.ring());
+        d1.add_assign(&u1, self.ring());
+        Ok(self.wrap(d0, d1, state))
+    }
+
+    /// `rescale(sum a_i b_i)` with one division by `P q_l`: relinearisation and rescaling fused, which saves
+    /// a rounding and the transforms of a separate rescaling.
+    ///
+    /// # Errors
+    /// As `dot`, then as `rescale`.
+    pub fn dot_rescaled(&self, terms: &[(&Ciphertext, &Ciphertext)]) -> Result<Ciphertext> {
+        let op = "dot_rescaled";
+        let product = self.product_state(op, terms)?;
+        let state = rules::rescale(product)?;
+        let key = self.relinearization_key(op, product.level)?;
+        let ring = self.ring();
+        let [d0, d1, d2] = self.tensor(product.level, terms);
+        let [mut u0, mut u1]: [PolyQp<Ntt>; 2] = switch(&d2, key, ring);
+        u0.add_p_times_assign(&d0, ring);
+        u1.add_p_times_assign(&d1, ring);
+        let drop = self.params.chain().at(product.level).rescale_limbs;
+        Ok(self.wrap(
+            u0.mod_down_rescaled(drop, ring),
+            u1.mod_down_rescaled(drop, ring),
+            state,
+        ))
+    }
+
+    fn product_state(
+        &self,
+        op: &'static str,
+        terms: &[(&Ciphertext, &Ciphertext)],
+    ) -> Result<State> {
+        let state = self.common_state(op, terms.iter().flat_map(|t| [t.0, t.1]))?;
+        rules::product_plain(op, state)
+    }
+
+    /// `(sum a_0 b_0, sum a_0 b_1 + a_1 b_0, sum a_1 b_1)`: all products of a row are added before one
+    /// reduction.
+    fn tensor(&self, level: Level, terms: &[(&Ciphertext, &Ciphertext)]) -> [Poly<Ntt>; 3] {
+        let (ring, limbs) = (self.ring(), self.params.chain().limbs(level));
+        let n = ring.n();
+        let sum = |left: &[&Poly<Ntt>], right: &[&Poly<Ntt>]| {
+            let mut out = Poly::<Ntt>::zero(ring, limbs);
+            par::for_each_limb(out.rows_mut(), n, par::Work::Light, |i, row| {
+                let table = ring.table(i);
+                for (left, right) in left.chunks(TERMS).zip(right.chunks(TERMS)) {
+                    let left: Vec<&[u64]> = left.iter().map(|p| p.row(i)).collect();
+                    let right: Vec<&[u64]> = right.iter().map(|p| p.row(i)).collect();
+                    table
+                        .kernels()
+                        .inner_product_acc(table.modulus(), row, &left, &right, None);
+                }
+            });
+            out
+        };
+        let a0: Vec<_> = terms.iter().map(|t| t.0.c0()).collect();
+        let a1: Vec<_> = terms.iter().map(|t| t.0.c1()).collect();
+        let b0: Vec<_> = terms.iter().map(|t| t.1.c0()).collect();
+        let b1: Vec<_> = terms.iter().map(|t| t.1.c1()).collect();
+        [
+            sum(&a0, &b0),
+            sum(&[&a0[..], &a1].concat(), &[&b1[..], &b0].concat()),
+            sum(&a1, &b1),
+        ]
+    }
+
+    /// The state that all operands of a sum share.
+    pub(super) fn common_state<'a>(
+        &self,
+        op: &'static str,
+        mut operands: impl Iterator<Item = &'a Ciphertext>,
+    ) -> Result<State> {
+        let first = self.own(op, operands.next().ok_or(Error::EmptySum { op })?)?;
+        operands.try_fold(first, |state, a| rules::sum(op, state, self.own(op, a)?))
+    }
+}

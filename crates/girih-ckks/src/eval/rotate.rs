@@ -1,0 +1,144 @@
+//! Rotations, conjugation and their sums.
+
+use girih_he::{Error, Result, Rotation, State};
+use girih_rns::{Ntt, Poly};
+
+use super::Evaluator;
+use crate::Ciphertext;
+use crate::keys::{GaloisKey, KeyId};
+use crate::keyswitch::{PairQp, hoist, mod_down, switch, switch_hoisted};
+
+impl Evaluator {
+    /// `out[i] = a[i + by]`: one key switch.
+    pub(super) fn rotated(
+        &self,
+        op: &'static str,
+        a: &Ciphertext,
+        by: Rotation,
+    ) -> Result<Ciphertext> {
+        let state = self.own(op, a)?;
+        let by = by.normalized(self.params.slots());
+        if by.0 == 0 {
+            return Ok(a.clone());
+        }
+        let key = self.galois_key(op, KeyId::Rotation(by), state.level)?;
+        Ok(self.moved(a, state, key))
+    }
+
+    /// Conjugation of every slot: one key switch.
+    pub(super) fn conjugated(&self, a: &Ciphertext) -> Result<Ciphertext> {
+        let state = self.own("conjugate", a)?;
+        let key = self.galois_key("conjugate", KeyId::Conjugation, state.level)?;
+        Ok(self.moved(a, state, key))
+    }
+
+    fn moved(&self, a: &Ciphertext, state: State, key: &GaloisKey) -> Ciphertext {
+        self.finish(a, state, key, &switch(a.c1(), &key.key, self.ring()))
+    }
+
+    /// Divides a switched `a_1` by P, adds `a_0` and applies the automorphism.
+    fn finish(
+        &self,
+        a: &Ciphertext,
+        state: State,
+        key: &GaloisKey,
+        switched: &PairQp,
+    ) -> Ciphertext {
+        let ring = self.ring();
+        let [mut u0, u1] = mod_down(switched, ring);
+        u0.add_assign(a.c0(), ring);
+        self.wrap(
+            u0.automorphism(key.element, ring),
+            u1.automorphism(key.element, ring),
+            state,
+        )
+    }
+
+    /// Several rotations with one decomposition.
+    pub(super) fn rotated_many(&self, a: &Ciphertext, by: &[Rotation]) -> Result<Vec<Ciphertext>> {
+        let op = "rotate_many";
+        let state = self.own(op, a)?;
+        let slots = self.params.slots();
+        let keys = by
+            .iter()
+            .map(|r| r.normalized(slots))
+            .map(|r| match r.0 {
+                0 => Ok(None),
+                _ => self
+                    .galois_key(op, KeyId::Rotation(r), state.level)
+                    .map(Some),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        if keys.iter().flatten().count() < 2 {
+            return Ok(keys
+                .into_iter()
+                .map(|key| key.map_or_else(|| a.clone(), |key| self.moved(a, state, key)))
+                .collect());
+        }
+        let digits = hoist(a.c1(), self.ring());
+        Ok(keys
+            .into_iter()
+            .map(|key| match key {
+                None => a.clone(),
+                Some(key) => self.finish(
+                    a,
+                    state,
+                    key,
+                    &switch_hoisted(&digits, &key.key, self.ring()),
+                ),
+            })
+            .collect())
+    }
+
+    /// `sum rotate(a_i, r_i)`: the switched halves are permuted and added over QP, one division by P.
+    pub(super) fn sum_of_rotations(&self, terms: &[(&Ciphertext, Rotation)]) -> Result<Ciphertext> {
+        let op = "sum_rotated";
+        let state = self.common_state(op, terms.iter().map(|t| t.0))?;
+        let (ring, slots) = (self.ring(), self.params.slots());
+        let mut plain: Option<[Poly<Ntt>; 2]> = None;
+        let mut switched: Option<PairQp> = None;
+        // Keys first: nothing is computed if one is missing.
+        let keys = terms
+            .iter()
+            .map(|(_, r)| r.normalized(slots))
+            .map(|r| match r.0 {
+                0 => Ok(None),
+                _ => self
+                    .galois_key(op, KeyId::Rotation(r), state.level)
+                    .map(Some),
+            })
+            .collect::<Result<Vec<_>>>()?;
+        for ((a, _), key) in terms.iter().zip(keys) {
+            let Some(key) = key else {
+                match &mut plain {
+                    None => plain = Some([a.c0().clone(), a.c1().clone()]),
+                    Some([c0, c1]) => {
+                        c0.add_assign(a.c0(), ring);
+                        c1.add_assign(a.c1(), ring);
+                    }
+                }
+                continue;
+            };
+            let moved = switch(a.c1(), &key.key, ring).map(|u| u.automorphism(key.element, ring));
+            match &mut switched {
+                None => switched = Some(moved),
+                Some(sum) => sum
+                    .iter_mut()
+                    .zip(&moved)
+                    .for_each(|(s, u)| s.add_assign(u, ring)),
+            }
+            let c0 = a.c0().automorphism(key.element, ring);
+            match &mut plain {
+                None => plain = Some([c0, Poly::zero(ring, a.c0().limbs())]),
+                Some([sum, _]) => sum.add_assign(&c0, ring),
+            }
+        }
+        let [mut c0, mut c1] = plain.ok_or(Error::EmptySum { op })?;
+        if let Some(switched) = switched {
+            let [u0, u1] = mod_down(&switched, ring);
+            c0.add_assign(&u0, ring);
+            c1.add_assign(&u1, ring);
+        }
+        Ok(self.wrap(c0, c1, state))
+    }
+}

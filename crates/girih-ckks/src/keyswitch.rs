@@ -1,0 +1,39 @@
+//! Hybrid key switching: from `c s'` to a ciphertext under `s`.
+//!
+//! `c` is cut into digits of as many limbs as P has, every digit is extended to QP and multiplied by
+//! its part of the key; the sum, divided by P, is `(u_0, u_1)` with `u_0 + u_1 s = c s' + e` (Han, Ki,
+//! "Better Bootstrapping for Approximate Homomorphic Encryption", CT-RSA 2020). The page `docs/keyswitch.md`
+//! has the order of the computation, its costs and its noise.
+
+use girih_rns::{Digits, ExpandedDigits, Ntt, Poly, PolyQp, Ring};
+
+use crate::keys::SwitchingKey;
+
+/// Two halves `(u_0, u_1)` of a ciphertext over QP.
+pub(crate) type PairQp = [PolyQp<Ntt>; 2];
+/// Two halves `(c_0, c_1)` of a ciphertext over Q.
+pub(crate) type Pair = [Poly<Ntt>; 2];
+
+/// `(u_0, u_1)` over QP with `u_0 + u_1 s = P c s' + small`, for a key that switches `s'` to `s`.
+///
+/// Cost: `l` inverse and `d (l + K) - l` forward transforms.
+pub(crate) fn switch(c: &Poly<Ntt>, key: &SwitchingKey, ring: &Ring) -> PairQp {
+    Digits::new(c, ring).inner_product(key.b(), key.a(), ring)
+}
+
+/// The digits of a polynomial for several key switches.
+///
+/// Cost: as [`switch`]; memory of `d (l + K)` rows.
+pub(crate) fn hoist(c: &Poly<Ntt>, ring: &Ring) -> ExpandedDigits {
+    Digits::new(c, ring).expand(ring)
+}
+
+/// As [`switch`] for digits that were computed before: no transform.
+pub(crate) fn switch_hoisted(digits: &ExpandedDigits, key: &SwitchingKey, ring: &Ring) -> PairQp {
+    digits.inner_product(key.b(), key.a(), ring)
+}
+
+/// `round(u / P)` for both halves. Cost: `2 K` inverse and `2 l` forward transforms.
+pub(crate) fn mod_down([u0, u1]: &PairQp, ring: &Ring) -> Pair {
+    [u0.mod_down(ring), u1.mod_down(ring)]
+}

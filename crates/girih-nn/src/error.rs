@@ -24,6 +24,12 @@ pub enum Error {
     /// A map that reads no source.
     #[error("affine map: the result does not depend on the input; nothing is left to encrypt")]
     ConstantMap,
+    /// Parts of a placement that contradict each other.
+    #[error("placement: {why}")]
+    Placement {
+        /// What contradicts.
+        why: String,
+    },
     /// An operator whose shapes do not fit.
     #[error("{op}: {why}")]
     Shape {

@@ -5,7 +5,10 @@
 //! one `(tile, unit)` and repeats the whole pattern with a period, which is the replicated outermost
 //! dimension `*` of a tile tensor.
 
+use std::collections::BTreeSet;
 use std::fmt;
+
+use crate::{Error, Result};
 
 /// The place of one feature: a tile and a unit below the period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,6 +44,60 @@ pub struct Placement {
 }
 
 impl Placement {
+    /// From its parts, as read from a file.
+    ///
+    /// # Errors
+    /// Sizes that are no powers of two or do not divide each other, a place outside the tiles or the period, two features
+    /// in one place.
+    pub fn try_new(
+        notation: String,
+        slots: usize,
+        batch: usize,
+        tiles: usize,
+        period: usize,
+        places: Vec<Place>,
+    ) -> Result<Self> {
+        let fail = |why: String| Err(Error::Placement { why });
+        for (name, size) in [("slots", slots), ("batch", batch), ("period", period)] {
+            if !size.is_power_of_two() {
+                return fail(format!("{name} is {size}, not a power of two"));
+            }
+        }
+        if batch > slots || period > slots / batch {
+            return fail(format!(
+                "batch {batch} and period {period} do not fit {slots} slots"
+            ));
+        }
+        let outside = |p: &&Place| p.tile as usize >= tiles || p.unit as usize >= period;
+        if let Some(p) = places.iter().find(outside) {
+            return fail(format!(
+                "{p:?} lies outside {tiles} tiles of period {period}"
+            ));
+        }
+        let distinct: BTreeSet<&Place> = places.iter().collect();
+        if distinct.len() != places.len() {
+            return fail(format!(
+                "{} features share {} places",
+                places.len(),
+                distinct.len()
+            ));
+        }
+        Ok(Placement {
+            notation,
+            slots,
+            batch,
+            tiles,
+            period,
+            places,
+        })
+    }
+
+    /// The first places of all features, in order.
+    #[must_use]
+    pub fn places(&self) -> &[Place] {
+        &self.places
+    }
+
     /// Features in consecutive units, `[*, n/period, batch]`; more features than units take several tiles.
     #[must_use]
     pub fn vector(features: usize, slots: usize, batch: usize) -> Self {
@@ -276,7 +333,6 @@ fn notation(dims: &[String]) -> String {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeSet;
 
     fn grids() -> impl Strategy<Value = Option<Placement>> {
         (
@@ -313,6 +369,19 @@ mod tests {
                 prop_assert_eq!(p.unpack(&p.pack(&views), p.batch()), samples);
             }
         }
+    }
+
+    #[test]
+    fn parts_from_a_file_are_checked() {
+        let p = Placement::vector(10, 64, 2);
+        let parts = |period: usize, places: Vec<Place>| {
+            Placement::try_new(p.to_string(), 64, 2, 1, period, places)
+        };
+        assert_eq!(parts(16, p.places().to_vec()), Ok(p.clone()));
+        assert!(parts(8, p.places().to_vec()).is_err());
+        assert!(parts(48, p.places().to_vec()).is_err());
+        assert!(parts(64, p.places().to_vec()).is_err());
+        assert!(parts(16, vec![p.place(0); 2]).is_err());
     }
 
     #[test]

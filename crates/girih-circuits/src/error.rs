@@ -7,6 +7,24 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
+    /// A power that is not a product of at least one factor.
+    #[error("power: the exponent is {exponent}, choose 1 to {max}")]
+    Exponent {
+        /// The exponent.
+        exponent: usize,
+        /// The largest exponent offered.
+        max: usize,
+    },
+    /// A reduction over no slot, or over more than there are.
+    #[error("{op}: {count} terms, choose 1 to the number of slots, {slots}")]
+    Count {
+        /// The operation.
+        op: &'static str,
+        /// Number of terms.
+        count: usize,
+        /// Slots of the evaluator.
+        slots: usize,
+    },
     /// A linear transform applied to another number of vectors.
     #[error("linear transform: {given} input vectors, the transform reads {expected}")]
     Inputs {

@@ -1,0 +1,111 @@
+//! Splitting a polynomial into products with giant steps.
+
+use std::collections::BTreeSet;
+
+use girih_polyfit::Basis;
+
+use super::chain::depth_of_index;
+
+/// `constant + Σ cₖ bₖ + Σ q · b_g`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Sum {
+    pub(super) constant: f64,
+    /// `(k, cₖ)` with `k >= 1` and `cₖ` not zero.
+    pub(super) linear: Vec<(usize, f64)>,
+    /// Quotients and giant steps.
+    pub(super) products: Vec<(Sum, usize)>,
+}
+
+impl Sum {
+    /// Splits a polynomial of degree below `2^budget` so that it consumes at most `budget` levels,
+    /// with leaves of degree at most `leaf` where the budget allows.
+    pub(super) fn split(coefficients: &[f64], basis: Basis, budget: usize, leaf: usize) -> Sum {
+        let degree = degree(coefficients);
+        let linear: Vec<(usize, f64)> = coefficients
+            .iter()
+            .copied()
+            .enumerate()
+            .skip(1)
+            .filter(|(_, c)| *c != 0.0)
+            .collect();
+        let fits = linear.iter().all(|&(k, c)| depth_of_term(k, c) <= budget);
+        if degree <= 1 || fits && (degree <= leaf || linear.len() == 1) {
+            let constant = coefficients.first().copied().unwrap_or(0.0);
+            return Sum {
+                constant,
+                linear,
+                products: Vec::new(),
+            };
+        }
+        let giant = 1 << degree.ilog2();
+        let (quotient, remainder) = divide(&coefficients[..=degree], basis, giant);
+        let mut sum = Sum::split(&remainder, basis, budget, leaf);
+        let quotient = Sum::split(&quotient, basis, budget - 1, leaf);
+        if quotient.linear.is_empty() && quotient.products.is_empty() {
+            sum.linear.push((giant, quotient.constant));
+        } else {
+            sum.products.push((quotient, giant));
+        }
+        sum
+    }
+
+    /// The basis polynomials that occur.
+    pub(super) fn indices(&self, into: &mut BTreeSet<usize>) {
+        into.extend(self.linear.iter().map(|(k, _)| *k));
+        for (quotient, giant) in &self.products {
+            into.insert(*giant);
+            quotient.indices(into);
+        }
+    }
+
+    /// Products of ciphertexts, sums that hold any, products with scalars.
+    pub(super) fn counts(&self) -> (usize, usize, usize) {
+        let constant = self.linear.is_empty() && self.products.is_empty();
+        let scaled = self.linear.iter().filter(|(_, c)| *c != 1.0).count() + usize::from(constant);
+        let own = (
+            self.products.len(),
+            usize::from(!self.products.is_empty()),
+            scaled,
+        );
+        self.products
+            .iter()
+            .fold(own, |(products, sums, scalars), (quotient, _)| {
+                let (p, s, c) = quotient.counts();
+                (products + p, sums + s, scalars + c)
+            })
+    }
+
+    /// Levels consumed.
+    pub(super) fn depth(&self) -> usize {
+        let linear = self.linear.iter().map(|&(k, c)| depth_of_term(k, c));
+        let products = self
+            .products
+            .iter()
+            .map(|(q, g)| 1 + q.depth().max(depth_of_index(*g)));
+        linear.chain(products).max().unwrap_or(1)
+    }
+}
+
+/// Depth of `c · b_k`: a coefficient of one costs nothing.
+fn depth_of_term(k: usize, c: f64) -> usize {
+    depth_of_index(k) + usize::from(c != 1.0)
+}
+
+fn degree(coefficients: &[f64]) -> usize {
+    coefficients.iter().rposition(|&c| c != 0.0).unwrap_or(0)
+}
+
+/// `p = q b_g + r` with both degrees at most `g - 1` (that of `p` is below `2g`).
+///
+/// Chebyshev: `T_k = 2 T_g T_(k-g) - T_(2g-k)` for `k > g`.
+fn divide(p: &[f64], basis: Basis, g: usize) -> (Vec<f64>, Vec<f64>) {
+    let mut remainder = p[..g].to_vec();
+    let mut quotient = p[g..].to_vec();
+    if basis == Basis::Chebyshev {
+        for (j, c) in quotient.iter_mut().enumerate().skip(1) {
+            remainder[g - j] -= *c;
+            *c *= 2.0;
+        }
+    }
+    (quotient, remainder)
+}

@@ -29,6 +29,16 @@ pub enum Error {
         /// The offending object.
         what: &'static str,
     },
+    /// A decrypted plaintext, which holds only the limbs that decoding needs, was given to an encryptor.
+    #[error(
+        "the plaintext holds {limbs} limbs of {needed}: it was decrypted; decode and encode it again"
+    )]
+    PartialPlaintext {
+        /// Limbs present.
+        limbs: usize,
+        /// Limbs of the level.
+        needed: usize,
+    },
 }
 
 /// Why a parameter set was refused.

@@ -4,7 +4,9 @@
 mod chain;
 mod ciphertext;
 pub mod cost;
+mod decrypt;
 mod encode;
+mod encrypt;
 mod error;
 mod eval;
 mod fft;
@@ -16,11 +18,13 @@ mod plaintext;
 mod precision;
 pub mod presets;
 mod security;
-mod wire;
+pub mod wire;
 
 pub use chain::{LevelChain, LevelInfo};
 pub use ciphertext::{Ciphertext, SeededCiphertext};
+pub use decrypt::Decryptor;
 pub use encode::{Coefficients, Encoder};
+pub use encrypt::{Encryptor, SymmetricEncryptor};
 pub use error::{EncodeError, Error, ParamsError, Result, WireError};
 pub use eval::{Constant, Evaluator, Use};
 pub use keygen::KeyGenerator;

@@ -11,6 +11,8 @@ use crate::permutation::Permutation;
 use crate::pool::{Buf, Pool};
 use crate::table::bit_reverse;
 
+#[cfg(all(target_arch = "x86_64", not(force_scalar)))]
+mod ifma;
 mod scalar;
 
 /// The most rows that one inner product or base conversion may have: 52-bit addends leave twelve
@@ -126,6 +128,10 @@ impl Kernels {
             "{isa} is not available on this processor"
         );
         match (isa, PrimeClass::of(q, n)) {
+            #[cfg(all(target_arch = "x86_64", not(force_scalar)))]
+            (Isa::Avx512Ifma, PrimeClass::ReductionFree) => &ifma::FREE,
+            #[cfg(all(target_arch = "x86_64", not(force_scalar)))]
+            (Isa::Avx512Ifma, PrimeClass::Wide) => &ifma::WIDE,
             (_, PrimeClass::ReductionFree) => &scalar::FREE,
             (_, PrimeClass::Wide) => &scalar::WIDE,
         }

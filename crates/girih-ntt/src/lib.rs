@@ -7,6 +7,8 @@ mod modulus;
 mod permutation;
 mod table;
 
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
 pub mod primes;
 
 // The two places with `unsafe`: vector intrinsics, and the allocation of aligned rows.

@@ -105,7 +105,10 @@ mod tests {
     use super::*;
 
     fn by_trial(x: u64) -> bool {
-        x >= 2 && (2..).take_while(|d| d * d <= x).all(|d| x % d != 0)
+        x >= 2
+            && (2..)
+                .take_while(|d| d * d <= x)
+                .all(|d| !x.is_multiple_of(d))
     }
 
     #[test]

@@ -1,0 +1,546 @@
+//! What every instruction set must do, checked against wide-integer arithmetic and the scalar oracle.
+//!
+//! Each check panics with the operation, length, modulus and position of the first difference. Inputs
+//! are a fixed pseudo-random stream and the edges of every range.
+
+use crate::{ConvertTarget, Isa, Kernels, Modulus, NttTable, Permutation, PrimeClass, primes};
+
+/// Row lengths with every remainder modulo a vector, and beyond the blocks of every kernel.
+pub const ROW_LENGTHS: [usize; 14] = [1, 2, 3, 7, 8, 9, 15, 16, 33, 63, 64, 127, 130, 1024];
+
+/// Runs every check on `isa` for transforms of `2^log_n` words with each given `log_n`, and says what
+/// was covered.
+///
+/// # Panics
+/// If `isa` is not available, or at the first wrong result.
+pub fn run(isa: Isa, log_ns: impl IntoIterator<Item = u32>) -> String {
+    let mut transforms = 0;
+    for log_n in log_ns {
+        let n = 1 << log_n;
+        for q in border_primes(n) {
+            check_transform(isa, n, q);
+            transforms += 1;
+        }
+    }
+    let moduli = border_primes(8);
+    for q in &moduli {
+        let q = Modulus::try_new(*q).expect("prime");
+        let kernels = Kernels::select(isa, &q, 8);
+        for n in ROW_LENGTHS {
+            check_elementwise(kernels, &q, n);
+            check_mixed_moduli(kernels, &q, n);
+            check_permuted(kernels, &q, n);
+            check_inner_products(kernels, &q, n);
+        }
+    }
+    for n in ROW_LENGTHS {
+        check_base_conversion(isa, n);
+    }
+    format!(
+        "{isa}: {transforms} transforms, row kernels for {} moduli at {} lengths",
+        moduli.len(),
+        ROW_LENGTHS.len()
+    )
+}
+
+/// Primes at the borders of every class for transforms of length `n`: the smallest, some between, the
+/// two beside the reduction-free bound, and the largest.
+pub fn border_primes(n: usize) -> Vec<u64> {
+    let growth = (2 * u64::from(n.ilog2()) + 1).max(32);
+    let bound = (1_u64 << 52) / growth;
+    let mut all: Vec<u64> = [1_u64 << 20, 1 << 31, 1 << 40, bound, 1 << 48, 1 << 50]
+        .into_iter()
+        .flat_map(|limit| primes::below(n, limit).take(1))
+        .collect();
+    all.extend(primes::from(n, 3).take(1));
+    all.extend(primes::from(n, bound).take(1));
+    // Just above a power of two, where the quotient of a Barrett reduction errs most.
+    all.extend(primes::from(n, 1 << 49).take(1));
+    all.sort_unstable();
+    all.dedup();
+    let class = |q: &u64| PrimeClass::of(&Modulus::try_new(*q).expect("prime"), n);
+    assert!(all.iter().any(|q| class(q) == PrimeClass::ReductionFree));
+    assert!(all.iter().any(|q| class(q) == PrimeClass::Wide));
+    all
+}
+
+/// Forward and inverse equal the scalar oracle, and invert each other, on random and extreme rows.
+pub fn check_transform(isa: Isa, n: usize, q: u64) {
+    let oracle = NttTable::try_new_with(n, q, Isa::Scalar).expect("table");
+    let table = NttTable::try_new_with(n, q, isa).expect("table");
+    assert_eq!(table.exponents(), oracle.exponents());
+    assert_eq!(table.psi(), oracle.psi());
+    for (name, row) in rows(n, q) {
+        let (mut forward, mut expected) = (row.clone(), row.clone());
+        table.forward(&mut forward);
+        oracle.forward(&mut expected);
+        same(isa, "forward transform", &name, q, &forward, &expected);
+        table.inverse(&mut forward);
+        same(isa, "round trip", &name, q, &forward, &row);
+        let (mut inverse, mut expected) = (row.clone(), row);
+        table.inverse(&mut inverse);
+        oracle.inverse(&mut expected);
+        same(isa, "inverse transform", &name, q, &inverse, &expected);
+    }
+}
+
+/// The product by transforms equals the schoolbook product modulo `X^n + 1`.
+pub fn check_product(isa: Isa, n: usize, q: u64) {
+    let table = NttTable::try_new_with(n, q, isa).expect("table");
+    let (m, k) = (*table.modulus(), table.kernels());
+    let all = rows(n, q);
+    for (name, a) in &all {
+        let b = &all[0].1;
+        let mut expected = vec![0; n];
+        for (i, x) in a.iter().enumerate() {
+            for (j, y) in b.iter().enumerate() {
+                let product = wide_mod(u128::from(*x) * u128::from(*y), q);
+                let slot = &mut expected[(i + j) % n];
+                let term = if i + j < n {
+                    product
+                } else {
+                    (q - product) % q
+                };
+                *slot = (*slot + term) % q;
+            }
+        }
+        let (mut x, mut y) = (a.clone(), b.clone());
+        table.forward(&mut x);
+        table.forward(&mut y);
+        k.mul_assign(&m, &mut x, &y);
+        table.inverse(&mut x);
+        same(isa, "negacyclic product", name, q, &x, &expected);
+    }
+}
+
+fn check_elementwise(k: &Kernels, q: &Modulus, n: usize) {
+    let p = q.value();
+    let wide = u128::from(p);
+    let w = q.shoup(p - 1 - p / 3);
+    let all = rows(n, p);
+    for (name, a) in &all {
+        for (_, b) in &all[..3] {
+            let expect = |what: &str, out: &[u64], f: &dyn Fn(u128, u128) -> u128| {
+                let expected: Vec<u64> = a
+                    .iter()
+                    .zip(b)
+                    .map(|(x, y)| wide_mod(f(u128::from(*x), u128::from(*y)), p))
+                    .collect();
+                same(k.isa(), what, name, p, out, &expected);
+            };
+            let factor = u128::from(w.w);
+            let mut out = vec![7; n];
+            k.add(q, &mut out, a, b);
+            expect("add", &out, &|x, y| x + y);
+            k.sub(q, &mut out, a, b);
+            expect("sub", &out, &|x, y| x + wide - y);
+            k.neg(q, &mut out, a);
+            expect("neg", &out, &|x, _| wide - x);
+            k.mul(q, &mut out, a, b);
+            expect("mul", &out, &|x, y| x * y);
+            out.copy_from_slice(b);
+            k.mul_acc(q, &mut out, a, b);
+            expect("mul_acc", &out, &|x, y| x * y + y);
+            k.mul_scalar(q, &mut out, a, w);
+            expect("mul_scalar", &out, &|x, _| x * factor);
+            k.mul_scalar_add(q, &mut out, a, w, b);
+            expect("mul_scalar_add", &out, &|x, y| x * factor + y);
+            k.sub_mul_scalar(q, &mut out, a, b, w);
+            expect("sub_mul_scalar", &out, &|x, y| (x + wide - y) * factor);
+            let in_place = |f: &dyn Fn(&mut [u64])| {
+                let mut out = a.clone();
+                f(&mut out);
+                out
+            };
+            expect(
+                "add_assign",
+                &in_place(&|x| k.add_assign(q, x, b)),
+                &|x, y| x + y,
+            );
+            expect(
+                "sub_assign",
+                &in_place(&|x| k.sub_assign(q, x, b)),
+                &|x, y| x + wide - y,
+            );
+            expect("neg_assign", &in_place(&|x| k.neg_assign(q, x)), &|x, _| {
+                wide - x
+            });
+            expect(
+                "mul_assign",
+                &in_place(&|x| k.mul_assign(q, x, b)),
+                &|x, y| x * y,
+            );
+            expect(
+                "mul_scalar_assign",
+                &in_place(&|x| k.mul_scalar_assign(q, x, w)),
+                &|x, _| x * factor,
+            );
+            expect(
+                "mul_scalar_acc",
+                &in_place(&|x| k.mul_scalar_acc(q, x, b, w)),
+                &|x, y| x + y * factor,
+            );
+            expect(
+                "sub_mul_scalar_assign",
+                &in_place(&|x| k.sub_mul_scalar_assign(q, x, b, w)),
+                &|x, y| (x + wide - y) * factor,
+            );
+        }
+    }
+}
+
+/// Operations whose input is not a residue of the output's modulus.
+fn check_mixed_moduli(k: &Kernels, q: &Modulus, n: usize) {
+    let p = q.value();
+    let mut out = vec![7; n];
+    for (name, a) in rows(n, 1 << 52) {
+        k.reduce(q, &mut out, &a);
+        let expected: Vec<u64> = a.iter().map(|x| x % p).collect();
+        same(k.isa(), "reduce", &name, p, &out, &expected);
+    }
+    for other in border_primes(8) {
+        let source = Modulus::try_new(other).expect("prime");
+        let mut all = rows(n, other);
+        all.push((
+            "halves".into(),
+            (0..n as u64).map(|i| other / 2 + i % 2).collect(),
+        ));
+        for (name, a) in all {
+            k.centred(q, &mut out, &a, &source);
+            let expected: Vec<u64> = a.iter().map(|x| signed_mod(source.centre(*x), p)).collect();
+            same(k.isa(), "centred", &name, p, &out, &expected);
+        }
+    }
+    for bound in [3, 1 << 20, 1 << 51, 1 << 63] {
+        for (name, a) in rows(n, bound) {
+            let signed: Vec<i64> = a
+                .iter()
+                .enumerate()
+                .map(|(i, x)| {
+                    (*x as i64)
+                        .wrapping_neg()
+                        .wrapping_mul(if i % 2 == 0 { 1 } else { -1 })
+                })
+                .chain([i64::MIN, i64::MAX, -1, 0])
+                .skip(4)
+                .take(n)
+                .collect();
+            let mut out = vec![7; signed.len()];
+            k.from_i64(q, &mut out, &signed);
+            let expected: Vec<u64> = signed.iter().map(|x| signed_mod(*x, p)).collect();
+            same(k.isa(), "from_i64", &name, p, &out, &expected);
+        }
+    }
+}
+
+fn check_permuted(k: &Kernels, q: &Modulus, n: usize) {
+    let p = q.value();
+    let (a, b) = (&rows(n, p)[0].1, &rows(n, p)[1].1);
+    for permutation in permutations(n) {
+        let mut out = vec![7; n];
+        k.permute(&mut out, a, &permutation);
+        let expected: Vec<u64> = permutation.index().iter().map(|i| a[*i as usize]).collect();
+        same(k.isa(), "permute", "random", p, &out, &expected);
+        let mut out = b.clone();
+        k.permute_mul_acc(q, &mut out, a, &permutation, b);
+        let expected: Vec<u64> = expected
+            .iter()
+            .zip(b)
+            .map(|(x, y)| wide_mod(u128::from(*x) * u128::from(*y) + u128::from(*y), p))
+            .collect();
+        same(k.isa(), "permute_mul_acc", "random", p, &out, &expected);
+    }
+}
+
+fn check_inner_products(k: &Kernels, q: &Modulus, n: usize) {
+    let p = q.value();
+    let cases = permutations(n).into_iter().map(Some).chain([None]);
+    for (case, permutation) in cases.enumerate() {
+        // Around the lengths at which accumulators and reductions change.
+        for terms in [0, 1, 2, 14, 15, 16, 70] {
+            let extreme = vec![p - 1; n];
+            let random: Vec<Vec<u64>> =
+                (0..3 * terms).map(|i| random_row(n, p, i as u64)).collect();
+            let part = |from: usize| -> Vec<&[u64]> {
+                let pick = |i: usize| {
+                    if case % 2 == 0 {
+                        &extreme
+                    } else {
+                        &random[from + i]
+                    }
+                };
+                (0..terms).map(|i| &pick(i)[..]).collect()
+            };
+            let (a, b, c) = (part(0), part(terms), part(2 * terms));
+            let pi = permutation.as_ref();
+            let expected = |b: &[&[u64]], start: u64| -> Vec<u64> {
+                (0..n)
+                    .map(|i| {
+                        let from = pi.map_or(i, |pi| pi.index()[i] as usize);
+                        let sum = a
+                            .iter()
+                            .zip(b)
+                            .map(|(x, y)| u128::from(x[from]) * u128::from(y[i]))
+                            .sum::<u128>();
+                        wide_mod(sum + u128::from(start), p)
+                    })
+                    .collect()
+            };
+            let start = p - 1;
+            let name = format!("{terms} terms");
+            let mut out = vec![start; n];
+            k.inner_product(q, &mut out, &a, &b, pi);
+            same(k.isa(), "inner_product", &name, p, &out, &expected(&b, 0));
+            let mut out = vec![start; n];
+            k.inner_product_acc(q, &mut out, &a, &b, pi);
+            same(
+                k.isa(),
+                "inner_product_acc",
+                &name,
+                p,
+                &out,
+                &expected(&b, start),
+            );
+            let (mut x, mut y) = (vec![start; n], vec![start; n]);
+            k.inner_product_pair(q, [&mut x, &mut y], &a, [&b, &c], pi);
+            same(
+                k.isa(),
+                "inner_product_pair",
+                &name,
+                p,
+                &x,
+                &expected(&b, 0),
+            );
+            same(
+                k.isa(),
+                "inner_product_pair",
+                &name,
+                p,
+                &y,
+                &expected(&c, 0),
+            );
+            let (mut x, mut y) = (vec![start; n], vec![start; n]);
+            k.inner_product_pair_acc(q, [&mut x, &mut y], &a, [&b, &c], pi);
+            same(
+                k.isa(),
+                "inner_product_pair_acc",
+                &name,
+                p,
+                &x,
+                &expected(&b, start),
+            );
+            same(
+                k.isa(),
+                "inner_product_pair_acc",
+                &name,
+                p,
+                &y,
+                &expected(&c, start),
+            );
+        }
+    }
+}
+
+fn check_base_conversion(isa: Isa, n: usize) {
+    let sources: Vec<u64> = primes::below(8, 1 << 50).take(20).collect();
+    let targets: Vec<Modulus> = border_primes(8)
+        .into_iter()
+        .chain(primes::below(16, 1 << 47).take(4))
+        .map(|p| Modulus::try_new(p).expect("prime"))
+        .collect();
+    let k = Kernels::select(isa, &targets[0], 8);
+    for inputs in [1, 2, 5, 11, 12, 20] {
+        let y: Vec<Vec<u64>> = sources[..inputs]
+            .iter()
+            .enumerate()
+            .map(|(i, q)| {
+                if i == 0 {
+                    vec![q - 1; n]
+                } else {
+                    random_row(n, *q, i as u64)
+                }
+            })
+            .collect();
+        let y: Vec<&[u64]> = y.iter().map(|row| &row[..]).collect();
+        let inverses: Vec<f64> = sources[..inputs].iter().map(|q| 1.0 / *q as f64).collect();
+        let mut v = vec![7; n];
+        k.base_convert_quotients(&mut v, &y, &inverses);
+        let expected: Vec<u64> = (0..n)
+            .map(|i| {
+                let terms = y.iter().zip(&inverses);
+                let sum = terms.fold(0.0, |s, (y, inverse)| (y[i] as f64).mul_add(*inverse, s));
+                sum.round_ties_even() as u64
+            })
+            .collect();
+        same(isa, "base_convert_quotients", "random", 0, &v, &expected);
+        for count in 1..=targets.len() {
+            let built: Vec<ConvertTarget> = targets[..count]
+                .iter()
+                .map(|p| {
+                    let factors: Vec<u64> = sources[..inputs]
+                        .iter()
+                        .map(|q| p.value() - 1 - q % 2)
+                        .collect();
+                    ConvertTarget::new(p, &factors, 1 << 49)
+                })
+                .collect();
+            let borrowed: Vec<&ConvertTarget> = built.iter().collect();
+            for v in [None, Some(&v[..])] {
+                let mut out = vec![vec![7; n]; count];
+                let mut views: Vec<&mut [u64]> = out.iter_mut().map(|row| &mut row[..]).collect();
+                k.base_convert(&borrowed, &mut views, &y, v);
+                for (p, out) in targets.iter().zip(&out) {
+                    let m = p.value();
+                    let expected: Vec<u64> = (0..n)
+                        .map(|i| {
+                            let terms = y.iter().zip(&sources);
+                            let sum = terms.fold(0, |s, (y, q)| {
+                                s + u128::from(y[i]) * u128::from(p.reduce(m - 1 - q % 2))
+                            });
+                            let excess =
+                                v.map_or(0, |v| u128::from(v[i]) * ((1 << 49) % u128::from(m)));
+                            wide_mod(
+                                sum % u128::from(m) + u128::from(m) - excess % u128::from(m),
+                                m,
+                            )
+                        })
+                        .collect();
+                    same(
+                        isa,
+                        "base_convert",
+                        &format!("{inputs} inputs"),
+                        m,
+                        out,
+                        &expected,
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Rows below `bound`: random, edges mixed, and extremes.
+fn rows(n: usize, bound: u64) -> Vec<(String, Vec<u64>)> {
+    let edges = [0, 1, bound - 1, bound / 2, bound - 1, 0];
+    let top = bound - 1;
+    let pattern = |f: &dyn Fn(usize) -> u64| (0..n).map(f).collect::<Vec<u64>>();
+    vec![
+        ("random".into(), random_row(n, bound, 1)),
+        ("edges".into(), pattern(&|i| edges[i * i % edges.len()])),
+        ("all largest".into(), pattern(&|_| top)),
+        ("zero".into(), pattern(&|_| 0)),
+        (
+            "one coefficient".into(),
+            pattern(&|i| if i == n / 2 { top } else { 0 }),
+        ),
+        (
+            "alternating".into(),
+            pattern(&|i| if i % 2 == 0 { top } else { 0 }),
+        ),
+        (
+            "halves".into(),
+            pattern(&|i| if i < n / 2 { top } else { 0 }),
+        ),
+    ]
+}
+
+/// A fixed stream of words below `bound` (D. Lea's split-mix generator).
+fn random_row(n: usize, bound: u64, seed: u64) -> Vec<u64> {
+    let mut state = seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x9e37_79b9_7f4a_7c15;
+    (0..n)
+        .map(|_| {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (z ^ (z >> 31)) % bound
+        })
+        .collect()
+}
+
+/// One that keeps groups of eight together where the length allows, and one that does not.
+fn permutations(n: usize) -> Vec<Permutation> {
+    let reversed = (0..n as u32).rev().collect();
+    let step = [17, 13, 5, 1]
+        .into_iter()
+        .find(|s| gcd(*s, n) == 1)
+        .unwrap_or(1);
+    let strided = (0..n).map(|i| (i * step % n) as u32).collect();
+    [reversed, strided]
+        .into_iter()
+        .map(|index| Permutation::try_new(index).expect("permutation"))
+        .collect()
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+fn wide_mod(x: u128, q: u64) -> u64 {
+    (x % u128::from(q)) as u64
+}
+
+fn signed_mod(x: i64, q: u64) -> u64 {
+    i128::from(x).rem_euclid(i128::from(q)) as u64
+}
+
+fn same(isa: Isa, what: &str, input: &str, q: u64, found: &[u64], expected: &[u64]) {
+    assert_eq!(found.len(), expected.len());
+    if let Some(i) = (0..found.len()).find(|i| found[*i] != expected[*i]) {
+        let n = found.len();
+        let (f, e) = (found[i], expected[i]);
+        panic!("{what} on {isa}, n = {n}, q = {q}, input {input}: word {i} is {f}, not {e}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every available instruction set, and a failure where the environment requires one that is not.
+    fn each_isa(mut f: impl FnMut(Isa)) {
+        if let Ok(name) = std::env::var("GIRIH_REQUIRE_ISA") {
+            let isa: Isa = name
+                .parse()
+                .expect("GIRIH_REQUIRE_ISA names an instruction set");
+            assert!(
+                isa.is_available(),
+                "{isa} is required and not available here"
+            );
+        }
+        for isa in Isa::ALL {
+            if isa.is_available() {
+                f(isa);
+            } else {
+                eprintln!("{isa}: not available on this processor, not covered");
+            }
+        }
+    }
+
+    #[test]
+    fn every_available_isa_conforms() {
+        each_isa(|isa| eprintln!("{}", run(isa, 3..=13)));
+    }
+
+    #[test]
+    fn large_transforms_conform() {
+        each_isa(|isa| {
+            for log_n in 14..=17 {
+                let n = 1 << log_n;
+                for q in border_primes(n) {
+                    check_transform(isa, n, q);
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn products_equal_the_schoolbook() {
+        each_isa(|isa| {
+            for n in [8, 64, 128, 512] {
+                for q in border_primes(n) {
+                    check_product(isa, n, q);
+                }
+            }
+        });
+    }
+}

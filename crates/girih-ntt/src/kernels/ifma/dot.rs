@@ -1,0 +1,296 @@
+//! Sums of products with eight 52-bit lanes: inner products and base conversion.
+//!
+//! The low and high halves of the products are summed in two 64-bit accumulators, and one reduction
+//! follows for the whole sum. Residues are below 2^50, so that a high half is below 2^48 and fifteen
+//! of them stay below 2^52; longer sums reduce the high accumulator in two parts.
+
+use std::arch::x86_64::*;
+
+use super::super::{ConvertTarget, Dot, scalar};
+use super::rows::load_group;
+use super::{Consts, V, load, shrink, splat, store, times};
+use crate::modulus::Modulus;
+use crate::permutation::Group;
+
+/// Products whose high halves sum to less than 2^52.
+const SHORT: usize = 15;
+/// Words of a row that a base conversion keeps at hand while it serves all targets.
+const CHUNK: usize = 64;
+/// Targets whose accumulators fit the registers together, for two vectors each.
+const TILE: usize = 4;
+
+/// The constants of the reduction that ends a sum of products.
+struct Fold {
+    c: Consts,
+    r52: [V; 2],
+    r104: [V; 2],
+    /// Whether the high accumulator may exceed 52 bits.
+    long: bool,
+}
+
+impl Fold {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+    fn new(q: &Modulus, terms: usize) -> Fold {
+        let pair = |p: crate::modulus::ShoupPair| [splat(p.w), splat(p.quotient)];
+        Fold {
+            c: Consts::new(q),
+            r52: pair(q.r52()),
+            r104: pair(q.r104()),
+            long: terms > SHORT,
+        }
+    }
+
+    /// `(2^52 high + low) mod q`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+    fn apply(&self, [low, high]: [V; 2]) -> V {
+        let c = &self.c;
+        let high = _mm512_add_epi64(high, _mm512_srli_epi64::<52>(low));
+        // Both parts are below 2q modulo 2^52, their sum below 4q < 2^52.
+        let sum = _mm512_add_epi64(
+            shrink(c, _mm512_and_si512(low, c.mask)),
+            times::<false>(c, high, self.r52[0], self.r52[1]),
+        );
+        let mut sum = _mm512_and_si512(sum, c.mask);
+        if self.long {
+            let top = _mm512_srli_epi64::<52>(high);
+            sum = _mm512_min_epu64(sum, _mm512_sub_epi64(sum, c.q2));
+            sum = _mm512_add_epi64(sum, times::<true>(c, top, self.r104[0], self.r104[1]));
+        }
+        sum = _mm512_min_epu64(sum, _mm512_sub_epi64(sum, c.q2));
+        _mm512_min_epu64(sum, _mm512_sub_epi64(sum, c.q))
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+fn multiply_add(sum: &mut [V; 2], x: V, y: V) {
+    sum[0] = _mm512_madd52lo_epu64(sum[0], x, y);
+    sum[1] = _mm512_madd52hi_epu64(sum[1], x, y);
+}
+
+/// Inner products of the same left rows with B sets of right rows, W vectors at a time, over words
+/// `start..` up to a multiple of 8 W; returns where it stopped.
+///
+/// # Safety
+/// Rows have n words; groups lie in them.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+unsafe fn dot_blocks<const B: usize, const W: usize>(
+    fold: &Fold,
+    out: [*mut u64; B],
+    dot: &Dot<'_>,
+    b: [&[&[u64]]; B],
+    start: usize,
+    n: usize,
+) -> usize {
+    let groups: Option<&[Group]> = dot.permutation.and_then(|p| p.groups());
+    let mut at = start;
+    while at + 8 * W <= n {
+        let mut sums = [[[fold.c.zero; 2]; W]; B];
+        if dot.accumulate {
+            for (sums, out) in sums.iter_mut().zip(out) {
+                for (w, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: the words lie in the row.
+                    sum[0] = unsafe { load(out.add(at + 8 * w)) };
+                }
+            }
+        }
+        for (k, row) in dot.rows.iter().enumerate() {
+            let mut x = [fold.c.zero; W];
+            for (w, x) in x.iter_mut().enumerate() {
+                // SAFETY: the words and the groups lie in the row.
+                *x = unsafe {
+                    match groups {
+                        Some(groups) => load_group(row.as_ptr(), groups.get_unchecked(at / 8 + w)),
+                        None => load(row.as_ptr().add(at + 8 * w)),
+                    }
+                };
+            }
+            for (sums, b) in sums.iter_mut().zip(b) {
+                // SAFETY: there are as many right rows as left rows.
+                let b = unsafe { b.get_unchecked(k).as_ptr() };
+                for (w, (sum, x)) in sums.iter_mut().zip(x).enumerate() {
+                    // SAFETY: the words lie in the row.
+                    multiply_add(sum, x, unsafe { load(b.add(at + 8 * w)) });
+                }
+            }
+        }
+        for (sums, out) in sums.iter().zip(out) {
+            for (w, sum) in sums.iter().enumerate() {
+                // SAFETY: the words lie in the row.
+                unsafe { store(out.add(at + 8 * w), fold.apply(*sum)) }
+            }
+        }
+        at += 8 * W;
+    }
+    at
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+pub(super) unsafe fn inner_product(q: &Modulus, out: &mut [u64], dot: &Dot<'_>, b: &[&[u64]]) {
+    if is_irregular(out.len(), dot) {
+        // SAFETY: the caller checked the lengths.
+        return unsafe { scalar::inner_product(q, out, dot, b) };
+    }
+    let fold = Fold::new(q, dot.rows.len() + 1);
+    let (n, out) = (out.len(), out.as_mut_ptr());
+    // SAFETY: the caller checked the lengths.
+    unsafe {
+        let at = dot_blocks::<1, 4>(&fold, [out], dot, [b], 0, n);
+        dot_blocks::<1, 1>(&fold, [out], dot, [b], at, n);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+pub(super) unsafe fn inner_product_pair(
+    q: &Modulus,
+    out: [&mut [u64]; 2],
+    dot: &Dot<'_>,
+    b: [&[&[u64]]; 2],
+) {
+    if is_irregular(out[0].len(), dot) {
+        // SAFETY: the caller checked the lengths.
+        return unsafe { scalar::inner_product_pair(q, out, dot, b) };
+    }
+    let fold = Fold::new(q, dot.rows.len() + 1);
+    let n = out[0].len();
+    let out = out.map(|row| row.as_mut_ptr());
+    // SAFETY: the caller checked the lengths.
+    unsafe {
+        let at = dot_blocks::<2, 4>(&fold, out, dot, b, 0, n);
+        dot_blocks::<2, 1>(&fold, out, dot, b, at, n);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+pub(super) unsafe fn base_convert_quotients(v: &mut [u64], y: &[&[u64]], inverses: &[f64]) {
+    let n = v.len();
+    let mut at = 0;
+    while at < n {
+        let mask = if n - at >= 8 {
+            0xff
+        } else {
+            (1_u8 << (n - at)) - 1
+        };
+        let mut sum = _mm512_setzero_pd();
+        for (row, inverse) in y.iter().zip(inverses) {
+            // SAFETY: the mask covers words of the row only.
+            let x = unsafe { _mm512_maskz_loadu_epi64(mask, row.as_ptr().add(at).cast()) };
+            sum = _mm512_fmadd_pd(_mm512_cvtepu64_pd(x), _mm512_set1_pd(*inverse), sum);
+        }
+        // To nearest, ties to even.
+        let rounded =
+            _mm512_cvt_roundpd_epu64::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(sum);
+        // SAFETY: the mask covers words of the row only.
+        unsafe { _mm512_mask_storeu_epi64(v.as_mut_ptr().add(at).cast(), mask, rounded) }
+        at += 8;
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+pub(super) unsafe fn base_convert(
+    targets: &[&ConvertTarget],
+    out: &mut [&mut [u64]],
+    y: &[&[u64]],
+    v: Option<&[u64]>,
+) {
+    let n = out[0].len();
+    let inputs: Vec<&[u64]> = y.iter().copied().chain(v).collect();
+    let terms = inputs.len();
+    // Subtracting v [Q]_p adds v (p - [Q]_p); a factor v below 2^52 counts as four residues.
+    let factors: Vec<Vec<u64>> = targets
+        .iter()
+        .map(|t| {
+            let excess = v.map(|_| t.p.neg(t.product.w));
+            t.factors.iter().copied().chain(excess).collect()
+        })
+        .collect();
+    let folds: Vec<Fold> = targets.iter().map(|t| Fold::new(&t.p, terms + 4)).collect();
+    // Rows lie a power of two apart, in the same cache sets: work on a contiguous copy of a chunk.
+    let mut chunk = vec![0; CHUNK * terms];
+    let mut at = 0;
+    while at < n {
+        let len = CHUNK.min(n - at);
+        for (copy, row) in chunk.chunks_exact_mut(CHUNK).zip(&inputs) {
+            copy[..len].copy_from_slice(&row[at..at + len]);
+        }
+        let mut first = 0;
+        while first < targets.len() {
+            let tile = TILE.min(targets.len() - first);
+            let (factors, folds) = (&factors[first..], &folds[first..]);
+            let rows = &mut out[first..first + tile];
+            match tile {
+                4 => convert_chunk::<4>(&chunk, factors, folds, rows, at, len),
+                3 => convert_chunk::<3>(&chunk, factors, folds, rows, at, len),
+                2 => convert_chunk::<2>(&chunk, factors, folds, rows, at, len),
+                _ => convert_chunk::<1>(&chunk, factors, folds, rows, at, len),
+            }
+            first += tile;
+        }
+        at += len;
+    }
+}
+
+/// Words `at..at + len` of T output rows from a contiguous chunk of all inputs.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+fn convert_chunk<const T: usize>(
+    chunk: &[u64],
+    factors: &[Vec<u64>],
+    folds: &[Fold],
+    out: &mut [&mut [u64]],
+    at: usize,
+    len: usize,
+) {
+    let factors: &[Vec<u64>; T] = factors.first_chunk().expect("a tile has T targets");
+    let folds: &[Fold; T] = folds.first_chunk().expect("a tile has T targets");
+    let mut inside = 0;
+    while inside < len {
+        let mut sums = [[[_mm512_setzero_si512(); 2]; 2]; T];
+        for (k, row) in chunk.chunks_exact(CHUNK).enumerate() {
+            let x: &[u64; 16] = row[inside..]
+                .first_chunk()
+                .expect("chunks are whole vectors");
+            // SAFETY: sixteen words.
+            let x = unsafe { [load(x.as_ptr()), load(x.as_ptr().add(8))] };
+            for (sums, factors) in sums.iter_mut().zip(factors) {
+                // SAFETY: there is one factor for each input.
+                let factor = splat(unsafe { *factors.get_unchecked(k) });
+                multiply_add(&mut sums[0], x[0], factor);
+                multiply_add(&mut sums[1], x[1], factor);
+            }
+        }
+        let count = 16.min(len - inside);
+        for ((sums, fold), out) in sums.iter().zip(folds).zip(out.iter_mut()) {
+            let words = &mut out[at + inside..at + inside + count];
+            if let Some(words) = words.first_chunk_mut::<16>() {
+                // SAFETY: sixteen words.
+                unsafe {
+                    store(words.as_mut_ptr(), fold.apply(sums[0]));
+                    store(words.as_mut_ptr().add(8), fold.apply(sums[1]));
+                }
+            } else {
+                let mut rest = [0; 16];
+                // SAFETY: sixteen words.
+                unsafe {
+                    store(rest.as_mut_ptr(), fold.apply(sums[0]));
+                    store(rest.as_mut_ptr().add(8), fold.apply(sums[1]));
+                }
+                words.copy_from_slice(&rest[..count]);
+            }
+        }
+        inside += 16;
+    }
+}
+
+/// Whether the inner product does not fit whole vectors: an odd length or a permutation that does not
+/// keep groups of eight together. Rings never ask for either.
+fn is_irregular(n: usize, dot: &Dot<'_>) -> bool {
+    !n.is_multiple_of(8) || dot.permutation.is_some_and(|p| p.groups().is_none())
+}

@@ -21,6 +21,7 @@ mod chain;
 mod split;
 
 pub(crate) use chain::Chain;
+use chain::depth_of_index;
 use split::Sum;
 
 /// Leaves of larger degree are never worth it for the degrees that are offered (up to 1023).
@@ -195,12 +196,19 @@ impl PolynomialPlan {
                 Some(eval.dot(&terms)?)
             }
         };
-        // Coefficients of one come last: they are no products, the rest adds up at the product scale.
+        // Terms of one depth stand at one level and add up before any of them is rescaled. Coefficients of
+        // one make no products, so their terms come last.
+        let mut groups: BTreeMap<usize, E::Ciphertext> = BTreeMap::new();
         let (ones, scaled): (Vec<&(usize, f64)>, Vec<_>) =
             sum.linear.iter().partition(|term| term.1 == 1.0);
         for (k, c) in scaled {
             let term = eval.mul_scalar(&powers[k], *c)?;
-            total = Some(plus(eval, total, term)?);
+            let depth = depth_of_index(*k);
+            let group = plus(eval, groups.remove(&depth), term)?;
+            groups.insert(depth, group);
+        }
+        for group in groups.into_values().rev() {
+            total = Some(plus(eval, total, group)?);
         }
         for (k, _) in ones {
             total = Some(plus(eval, total, powers[k].clone())?);

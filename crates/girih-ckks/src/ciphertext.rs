@@ -110,7 +110,7 @@ impl SeededCiphertext {
 /// The uniform polynomial of a seed, drawn in NTT form: row `i` is stream `i`.
 pub(crate) fn uniform_poly(ring: &Ring, limbs: usize, seed: &Seed) -> Poly<Ntt> {
     Poly::from_fn(ring, limbs, |i, row| {
-        uniform_row(seed, i as u64, ring.modulus(i).value(), row)
+        uniform_row(seed, i as u64, ring.modulus(i).value(), row);
     })
 }
 

@@ -235,7 +235,7 @@ impl Encoder {
                 scale,
             });
         }
-        if log_max > WIDE_BITS + f64::from(u32::try_from(n.trailing_zeros()).unwrap_or(0)) {
+        if log_max > WIDE_BITS + f64::from(n.trailing_zeros()) {
             return Err(self.too_wide(log_max, scale));
         }
         let mut precise: Vec<_> = slots

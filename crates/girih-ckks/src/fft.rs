@@ -308,8 +308,8 @@ mod tests {
             let z = oracle(&w);
             let mut x = reversed(&split(&w));
             fft.forward(&mut x);
-            for j in 0..n {
-                prop_assert!((Complex64::new(x.re[j], x.im[j]) - z[j]).norm() < 1e-11, "slot {j} of {n}");
+            for (j, z) in z.iter().enumerate() {
+                prop_assert!((Complex64::new(x.re[j], x.im[j]) - z).norm() < 1e-11, "slot {j} of {n}");
             }
             let mut y = split(&z);
             fft.inverse(&mut y);

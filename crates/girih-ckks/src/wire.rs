@@ -269,7 +269,7 @@ impl ParamsSpec {
     pub fn to_bytes(&self) -> Vec<u8> {
         let payload = spec_bytes(self);
         write_frame(Kind::Params, &[0; 32], payload.len(), |out| {
-            out.extend_from_slice(&payload)
+            out.extend_from_slice(&payload);
         })
     }
 

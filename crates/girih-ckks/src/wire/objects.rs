@@ -384,19 +384,11 @@ mod tests {
     /// checksum was repaired are refused or give another object, without a panic.
     fn survives_mutation<T: Debug>(bytes: &[u8], read: impl Fn(&[u8]) -> Result<T, WireError>) {
         assert!(read(bytes).is_ok());
-        // All positions of short frames; of long ones the ends, and every 97th byte between.
-        let near = 150.min(bytes.len());
-        let positions = (0..near)
-            .chain((near..bytes.len()).step_by(97))
-            .chain(bytes.len() - near..bytes.len());
-        for at in positions.clone() {
+        for at in 0..bytes.len() {
             assert!(read(&bytes[..at]).is_err(), "truncated to {at} bytes");
             let mut altered = bytes.to_vec();
-            for flip in [1, 0x80, 0xff] {
-                altered[at] ^= flip;
-                assert!(read(&altered).is_err(), "byte {at} changed by {flip}");
-                altered[at] ^= flip;
-            }
+            altered[at] ^= 1 << (at % 8);
+            assert!(read(&altered).is_err(), "byte {at} changed");
         }
         let mut extended = bytes.to_vec();
         extended.push(0);
@@ -404,11 +396,12 @@ mod tests {
             read(&extended),
             Err(WireError::Trailing { extra: 1 })
         ));
-        for at in positions.filter(|at| *at < bytes.len() - super::super::CHECKSUM) {
+        // All of the head, and every 97th byte of the rows, which are all alike.
+        let content = bytes.len() - super::super::CHECKSUM;
+        for at in (0..content).filter(|at| *at < 150 || at % 97 == 0) {
             for value in [0, 1, 0x7f, 0xff] {
                 let mut forged = bytes.to_vec();
                 forged[at] = value;
-                let content = forged.len() - super::super::CHECKSUM;
                 let checksum = blake3::hash(&forged[..content]);
                 forged[content..].copy_from_slice(checksum.as_bytes());
                 // whatever it is, it is not a panic

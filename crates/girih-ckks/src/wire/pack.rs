@@ -48,7 +48,7 @@ pub(super) fn read_poly<D: Domain>(
 ) -> Result<Poly<D>, WireError> {
     let rows = row_slices(reader, ring, 0..limbs)?;
     let poly = Poly::from_fn(ring, limbs, |i, row| {
-        unpack(rows[i], ring.modulus(i).bits(), row)
+        unpack(rows[i], ring.modulus(i).bits(), row);
     });
     poly.check(ring).map_err(residue)?;
     Ok(poly)

@@ -14,6 +14,9 @@ const MAX_LINES: usize = 800;
 /// Packages whose job is to print.
 const PRINTS: [&str; 3] = ["girih-cli", "girih-benches", "xtask"];
 
+/// Names of source files that are compiled for tests only.
+const TEST_FILES: [&str; 2] = ["tests", "testkit"];
+
 /// A word that may not stand in library code, and why.
 const BANNED: [(&str, &str); 6] = [
     ("println!(", "libraries do not print"),
@@ -33,7 +36,10 @@ pub(super) fn check(root: &Path, package: &Package) -> anyhow::Result<Vec<Findin
     for path in files(&package.dir, &[".rs"])? {
         let at = shown(root, &path);
         let text = std::fs::read_to_string(&path)?;
-        let in_src = path.starts_with(package.dir.join("src"));
+        let in_tests = path
+            .file_stem()
+            .is_some_and(|n| TEST_FILES.iter().any(|t| n == *t));
+        let in_src = path.starts_with(package.dir.join("src")) && !in_tests;
         findings.extend(check_text(&package.name, &at, &text, in_src));
         if path.file_name().is_some_and(|n| n == "mod.rs") {
             findings.push(format!(

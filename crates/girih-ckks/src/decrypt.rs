@@ -59,7 +59,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Encoder, Encryptor, KeyGenerator, Params, Precision, PublicKey, SymmetricEncryptor, presets,
+        Encoder, Encryptor, KeyGenerator, Params, ParamsSpec, Precision, PublicKey, Security,
+        SymmetricEncryptor, presets,
     };
 
     struct World {
@@ -221,5 +222,61 @@ mod tests {
                 needed: 7
             }
         );
+    }
+
+    #[test]
+    fn composite_levels_carry_fifty_bits() {
+        let spec = ParamsSpec {
+            log_n: 10,
+            first_bits: 70,
+            scale_bits: vec![60; 3],
+            special_count: 2,
+            special_bits: 50,
+            security: Security::Insecure,
+        };
+        let params = Params::try_new(spec).expect("exists");
+        let mut rng = ChaCha20Rng::seed_from_u64(5);
+        let secret = KeyGenerator::new(&params).secret_key(&mut rng);
+        let encoder = Encoder::new(&params);
+        let input = values(512, 9);
+        for level in 0..=2 {
+            let scale = params.chain().scale(Level(level));
+            let plaintext = encoder.encode(&input, Level(level), scale).expect("fits");
+            let ciphertext = SymmetricEncryptor::new(&secret)
+                .encrypt(&plaintext, &mut rng)
+                .expect("own plaintext");
+            let got = encoder.decode(
+                &Decryptor::new(&secret)
+                    .decrypt(&ciphertext)
+                    .expect("own ciphertext"),
+            );
+            assert!(Precision::of(&got, &input).worst_bits() > 48.0);
+        }
+    }
+
+    #[test]
+    fn results_do_not_depend_on_the_number_of_threads() {
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .expect("a pool");
+            pool.install(|| {
+                let mut w = world(6);
+                let scale = w.params.chain().scale(Level(6));
+                let plaintext = w
+                    .encoder
+                    .encode(&values(1024, 1), Level(6), scale)
+                    .expect("fits");
+                let public = Encryptor::new(&w.public)
+                    .encrypt(&plaintext, &mut w.rng)
+                    .expect("own plaintext");
+                let seeded = SymmetricEncryptor::new(&w.secret)
+                    .encrypt_seeded(&plaintext, &mut w.rng)
+                    .expect("own plaintext");
+                (public.to_bytes(&w.params), seeded.to_bytes(&w.params))
+            })
+        };
+        assert_eq!(run(1), run(4));
     }
 }

@@ -6,13 +6,15 @@
 
 use std::sync::Arc;
 
+use compose::Composer;
 use girih_he::Level;
-use girih_ntt::{Modulus, ShoupPair};
 use girih_rns::{Coeff, Poly, Ring};
 use num_complex::Complex64;
 
 use crate::fft::{self, SpecialFft, Split, bit_reversed};
 use crate::{EncodeError, Params, Plaintext};
+
+mod compose;
 
 /// `scale · max|value|` up to which f64 encodes: its relative error of about 2^-51 then stays below
 /// the rounding to integers. Above, double-double arithmetic is used.
@@ -166,12 +168,18 @@ impl Encoder {
     ///
     /// Values up to 2^40 in magnitude come back (as far as `scale · value` stays below 2^120 and half the
     /// modulus). Cost: a few inverse transforms and one FFT.
+    ///
+    /// # Panics
+    /// If the plaintext was made under other parameters.
     #[must_use]
     pub fn decode(&self, plaintext: &Plaintext) -> Vec<f64> {
         self.embed(plaintext).re
     }
 
     /// The slots. For the owner of the key; see [`decode_public`](Encoder::decode_public).
+    ///
+    /// # Panics
+    /// If the plaintext was made under other parameters.
     #[must_use]
     pub fn decode_complex(&self, plaintext: &Plaintext) -> Vec<Complex64> {
         let slots = self.embed(plaintext);
@@ -189,6 +197,9 @@ impl Encoder {
     /// 2021). Rounding well above the noise removes it from almost all values; a value close to a rounding boundary still
     /// depends on it, so choose a precision at least 10 bits coarser than the error and limit how many results of
     /// one key are shared. See `SECURITY.md`.
+    ///
+    /// # Panics
+    /// If the plaintext was made under other parameters.
     #[must_use]
     pub fn decode_public(&self, plaintext: &Plaintext, precision_bits: u32) -> Vec<f64> {
         let unit = f64::from(precision_bits).exp2();
@@ -277,6 +288,10 @@ impl Encoder {
     /// The slots of a plaintext.
     fn embed(&self, plaintext: &Plaintext) -> Split {
         let ring = self.params.ring();
+        assert!(
+            plaintext.poly().n() == ring.n() && plaintext.poly().limbs() <= ring.q_len(),
+            "the plaintext was made under other parameters"
+        );
         let limbs = limbs_to_decode(&self.params, plaintext.poly().limbs(), plaintext.scale());
         let poly = plaintext.poly().truncated(limbs, ring).into_coeff(ring);
         let n = self.slots;
@@ -358,64 +373,6 @@ pub(crate) fn limbs_to_decode(params: &Params, available: usize, scale: f64) -> 
 fn round(x: f64) -> i64 {
     (x + ROUNDING).to_bits() as i64 - ROUNDING.to_bits() as i64
 }
-
-/// Chinese remaindering of a few limbs to centred integers, by mixed radix digits (Garner, 1959).
-struct Composer<'r> {
-    moduli: Vec<&'r Modulus>,
-    /// `inverses[i][j] = q_j^-1 mod q_i` for `j < i`.
-    inverses: Vec<Vec<ShoupPair>>,
-}
-
-impl<'r> Composer<'r> {
-    fn new(ring: &'r Ring, limbs: usize) -> Composer<'r> {
-        let moduli: Vec<&Modulus> = (0..limbs).map(|i| ring.modulus(i)).collect();
-        let inverses = (0..limbs)
-            .map(|i| {
-                let q = moduli[i];
-                let inverse =
-                    |j: usize| q.inv(q.reduce(moduli[j].value())).expect("distinct primes");
-                (0..i).map(|j| q.shoup(inverse(j))).collect()
-            })
-            .collect();
-        Composer { moduli, inverses }
-    }
-
-    /// Coefficient `k` in `(-Q/2, Q/2]`, rounded to f64; exact below 2^126 in magnitude before that.
-    fn centred(&self, poly: &Poly<Coeff>, k: usize) -> f64 {
-        if let [q] = self.moduli[..] {
-            return q.centre(poly.row(0)[k]) as f64;
-        }
-        // x = d_0 + q_0 (d_1 + q_1 (d_2 + ..))
-        let limbs = self.moduli.len();
-        let mut digits = [0u64; MAX_DIGITS];
-        for (i, q) in self.moduli.iter().enumerate() {
-            let mut x = poly.row(i)[k];
-            for (&digit, &inverse) in digits.iter().zip(&self.inverses[i]) {
-                x = q.mul_shoup(q.sub(x, q.reduce(digit)), inverse);
-            }
-            digits[i] = x;
-        }
-        // Q/2 has the digits (q_i - 1)/2: compare from the top.
-        let above = (0..limbs)
-            .rev()
-            .map(|i| digits[i].cmp(&(self.moduli[i].value() / 2)))
-            .find(|order| order.is_ne())
-            .is_some_and(std::cmp::Ordering::is_gt);
-        // Modulo 2^128; the true centred value is far below.
-        let (mut x, mut modulus) = (0i128, 1i128);
-        for (q, &digit) in self.moduli.iter().zip(&digits) {
-            x = x.wrapping_add(modulus.wrapping_mul(i128::from(digit)));
-            modulus = modulus.wrapping_mul(i128::from(q.value()));
-        }
-        if above {
-            x = x.wrapping_sub(modulus);
-        }
-        x as f64
-    }
-}
-
-/// Most limbs that decoding needs: 120 bits in primes of 20 bits or more, the smallest a chain can have.
-const MAX_DIGITS: usize = 8;
 
 #[cfg(test)]
 mod tests {

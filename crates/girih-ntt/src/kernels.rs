@@ -4,6 +4,8 @@
 //! residues in `[0, q)` on both sides unless a method says otherwise, and results are identical on
 //! every instruction set.
 
+use passes::Step;
+
 use crate::isa::Isa;
 use crate::modulus::Modulus;
 use crate::modulus::ShoupPair;
@@ -13,6 +15,7 @@ use crate::table::bit_reverse;
 
 #[cfg(all(target_arch = "x86_64", not(force_scalar)))]
 mod ifma;
+mod passes;
 mod scalar;
 
 /// The most rows that one inner product or base conversion may have: 52-bit addends leave twelve
@@ -115,6 +118,8 @@ pub(crate) struct Plan {
     q: Modulus,
     forward: Buf,
     inverse: Buf,
+    /// The order of work of a vector transform.
+    steps: Vec<Step>,
 }
 
 impl Kernels {
@@ -502,13 +507,14 @@ impl Roots {
 
 impl Plan {
     /// A plan whose tables are the given words.
-    fn new(roots: &Roots, forward: &[u64], inverse: &[u64]) -> Plan {
+    fn new(roots: &Roots, forward: &[u64], inverse: &[u64], steps: Vec<Step>) -> Plan {
         let pool = Pool::new();
         Plan {
             n: roots.n,
             q: roots.q,
             forward: pool.copied(forward),
             inverse: pool.copied(inverse),
+            steps,
         }
     }
 

@@ -53,7 +53,7 @@ pub(super) fn ntt_plan(roots: &Roots) -> Plan {
     let mut inverse = roots.inverse.clone();
     inverse[0] = roots.n_inverse;
     inverse[1] = q.mul(inverse[1], roots.n_inverse);
-    Plan::new(roots, &pairs(&roots.forward), &pairs(&inverse))
+    Plan::new(roots, &pairs(&roots.forward), &pairs(&inverse), Vec::new())
 }
 
 fn twiddle(table: &[u64], i: usize) -> ShoupPair {

@@ -1,26 +1,23 @@
 //! Transforms with eight 52-bit lanes.
 //!
-//! A transform is a list of *passes*; each loads a register's worth of strided vectors once, runs up
-//! to four stages on them, and stores them once. The last six stages work on 64 contiguous words:
-//! three stages across vectors, a transposition, three more across vectors, and the transposition
-//! back, so that no butterfly ever needs words of one vector only. Twiddles lie in the order in which
-//! the passes read them. `docs/ntt.md` derives the ranges.
+//! Steps and their order are those of [`passes`](super::super::passes); tails have 64 words. No
+//! butterfly works within a vector. `docs/ntt.md` derives the ranges.
 
 use std::arch::x86_64::*;
 
+use super::super::passes::{Schedule, normalised_inverse, shoup_words, tail_head, tail_words};
 use super::super::scalar;
 use super::super::{Plan, Roots};
 use super::{Consts, V, canonical, load, shrink, store, times};
-use crate::modulus::{Modulus, ShoupPair};
 
-/// Stages in the last part, on 64 contiguous words.
-const TAIL_LOG: u32 = 6;
-const TAIL: usize = 1 << TAIL_LOG;
-/// Shorter transforms run the scalar kernels.
+/// log2 of the lanes.
+const LANES_LOG: u32 = 3;
+/// Words of a tail.
+const TAIL: usize = 64;
+/// Shorter transforms run the scalar kernels: tails come in pairs.
 const MIN: usize = 2 * TAIL;
-/// Twiddle words of one tail: seven broadcast pairs, padded to whole lines, and seven vector pairs.
-const TAIL_HEAD: usize = 16;
-const TAIL_WORDS: usize = TAIL_HEAD + 14 * 8;
+const TAIL_WORDS: usize = tail_words(LANES_LOG);
+const TAIL_HEAD: usize = tail_head(LANES_LOG);
 
 /// Between the passes of an inverse transform values are below `2^BETWEEN_LOG q`.
 const BETWEEN_LOG: u32 = 2;
@@ -43,15 +40,11 @@ const fn bound_log(i: usize, done: u32) -> u32 {
     }
 }
 
-/// The stages per pass: first over the whole row, then over one block that the first-level cache holds.
-struct Schedule {
-    outer: &'static [u32],
-    inner: &'static [u32],
-}
-
-/// Blocks of at most 2^12 words (32 KiB) run all their passes before the next block is touched.
+/// Blocks of at most 2^13 words run all their steps before the next is touched. Passes over the whole
+/// row have at most three stages: their eight strided lines fall into one set of the first-level
+/// cache, and sixteen would not fit it.
 fn schedule(log_n: u32) -> Schedule {
-    let (outer, inner): (&[u32], &[u32]) = match log_n - TAIL_LOG {
+    let (outer, inner): (&[u32], &[u32]) = match log_n - 2 * LANES_LOG {
         1 => (&[], &[1]),
         2 => (&[], &[2]),
         3 => (&[], &[3]),
@@ -62,81 +55,28 @@ fn schedule(log_n: u32) -> Schedule {
         8 => (&[2], &[3, 3]),
         9 => (&[3], &[3, 3]),
         10 => (&[3], &[3, 4]),
-        _ => (&[3, 2], &[3, 3]),
+        _ => (&[2, 2], &[3, 4]),
     };
-    Schedule { outer, inner }
-}
-
-/// Twiddle words of a pass of `log` stages: 2^log - 1 pairs, padded to whole lines.
-const fn pass_words(log: u32) -> usize {
-    (2 * ((1 << log) - 1_usize)).next_multiple_of(8)
+    Schedule {
+        lanes_log: LANES_LOG,
+        outer,
+        inner,
+    }
 }
 
 pub(super) fn ntt_plan(roots: &Roots) -> Plan {
     if roots.n < MIN {
         return scalar::ntt_plan(roots);
     }
-    let q = &roots.q;
-    let forward = layout(roots.n, q, &roots.forward);
-    let mut powers = roots.inverse.clone();
-    powers[1] = q.mul(powers[1], roots.n_inverse);
-    let mut inverse = layout(roots.n, q, &powers);
-    // The normalisation of the sums in the last stage.
-    let n_inverse = q.shoup(roots.n_inverse);
-    inverse.extend([n_inverse.w, n_inverse.quotient]);
-    Plan::new(roots, &forward, &inverse)
-}
-
-/// Twiddles in the order in which the forward transform visits its passes.
-fn layout(n: usize, q: &Modulus, powers: &[u64]) -> Vec<u64> {
-    let pairs: Vec<ShoupPair> = powers.iter().map(|w| q.shoup(*w)).collect();
-    let mut out = Vec::with_capacity(3 * n);
+    let (n, q) = (roots.n, &roots.q);
     let schedule = schedule(n.ilog2());
-    let mut blocks = 1;
-    for &log in schedule.outer {
-        for b in 0..blocks {
-            push_pass(&mut out, &pairs, blocks, b, log);
-        }
-        blocks <<= log;
-    }
-    for cached in 0..blocks {
-        let mut count = 1;
-        for &log in schedule.inner {
-            for b in cached * count..(cached + 1) * count {
-                push_pass(&mut out, &pairs, blocks * count, b, log);
-            }
-            count <<= log;
-        }
-        for b in cached * count..(cached + 1) * count {
-            push_tail(&mut out, &pairs, blocks * count, b);
-        }
-    }
-    out
-}
-
-/// The binary tree of twiddles below block `b` of `blocks`, stage by stage.
-fn push_pass(out: &mut Vec<u64>, pairs: &[ShoupPair], blocks: usize, b: usize, log: u32) {
-    let start = out.len();
-    for stage in 0..log {
-        let first = (blocks + b) << stage;
-        for pair in &pairs[first..first + (1 << stage)] {
-            out.extend([pair.w, pair.quotient]);
-        }
-    }
-    out.resize(start + pass_words(log), 0);
-}
-
-fn push_tail(out: &mut Vec<u64>, pairs: &[ShoupPair], blocks: usize, b: usize) {
-    push_pass(out, pairs, blocks, b, 3);
-    // After the transposition lane k works on the k-th group of eight words.
-    let groups = (blocks + b) << 3;
-    for stage in 0..3 {
-        for i in 0..1 << stage {
-            let of = |k: usize| pairs[((groups + k) << stage) + i];
-            out.extend((0..8).map(|k| of(k).w));
-            out.extend((0..8).map(|k| of(k).quotient));
-        }
-    }
+    let steps = schedule.steps(n);
+    let lay_out = |powers: &[u64]| schedule.lay_out(n, &steps, |i| shoup_words(q.shoup(powers[i])));
+    let forward = lay_out(&roots.forward);
+    let mut inverse = lay_out(&normalised_inverse(roots));
+    // The normalisation of the sums in the last stage.
+    inverse.extend(shoup_words(q.shoup(roots.n_inverse)));
+    Plan::new(roots, &forward, &inverse, steps)
 }
 
 /// `(x, y) -> (x + w y, x - w y)`.
@@ -549,108 +489,41 @@ fn inverse_pass_by_log<const WIDE: bool, const FINAL: bool>(
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-fn forward_stages<const WIDE: bool>(plan: &Plan, row: *mut u64) {
+fn forward_steps<const WIDE: bool>(plan: &Plan, row: *mut u64) {
     let c = Consts::new(&plan.q);
-    let schedule = schedule(plan.n.ilog2());
-    let mut tw = plan.forward.as_ptr();
-    let mut len = plan.n;
-    for &log in schedule.outer {
-        for start in (0..plan.n).step_by(len) {
-            // SAFETY: blocks of `len` words tile the row; the cursor follows the plan's layout.
-            unsafe {
-                pass_by_log::<WIDE>(&c, log, row.add(start), len >> log, tw);
-                tw = tw.add(pass_words(log));
-            }
-        }
-        len >>= log;
-    }
-    let cached = len;
-    for start in (0..plan.n).step_by(cached) {
-        let mut len = cached;
-        for &log in schedule.inner {
-            for inside in (0..cached).step_by(len) {
-                // SAFETY: blocks of `len` words tile the cached block; the cursor follows the layout.
-                unsafe {
-                    pass_by_log::<WIDE>(&c, log, row.add(start + inside), len >> log, tw);
-                    tw = tw.add(pass_words(log));
-                }
-            }
-            len >>= log;
-        }
-        // SAFETY: tails of 64 words tile the cached block; the cursor follows the layout.
-        unsafe {
-            tail::<WIDE>(&c, row.add(start), cached / TAIL, tw);
-            tw = tw.add(TAIL_WORDS * (cached / TAIL));
+    for step in &plan.steps {
+        // SAFETY: steps lie within the row, and the plan holds their twiddles.
+        let (at, tw) = unsafe {
+            (
+                row.add(step.start),
+                plan.forward.as_ptr().add(step.twiddles),
+            )
+        };
+        if step.log == 0 {
+            tail::<WIDE>(&c, at, step.len / TAIL, tw);
+        } else {
+            pass_by_log::<WIDE>(&c, step.log, at, step.len >> step.log, tw);
         }
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-fn inverse_stages<const WIDE: bool>(plan: &Plan, row: *mut u64) {
+fn inverse_steps<const WIDE: bool>(plan: &Plan, row: *mut u64) {
     let c = Consts::new(&plan.q);
-    let schedule = schedule(plan.n.ilog2());
-    let outer_words = {
-        let (mut words, mut blocks) = (0, 1);
-        for &log in schedule.outer {
-            words += blocks * pass_words(log);
-            blocks <<= log;
-        }
-        words
-    };
-    let cached = plan.n >> schedule.outer.iter().sum::<u32>();
     let table = plan.inverse.as_ptr();
-    // SAFETY: the normalising pair is the last of the table, the cached blocks' part follows the outer passes'.
-    let (scale, mut tw) = unsafe { (table.add(plan.inverse.len() - 2), table.add(outer_words)) };
-    for start in (0..plan.n).step_by(cached) {
-        // The passes' twiddles lie before the tails', outermost first.
-        let (mut words, mut count) = (0, 1);
-        for &log in schedule.inner {
-            words += count * pass_words(log);
-            count <<= log;
-        }
-        // SAFETY: tails of 64 words tile the cached block; the plan lays them after its passes.
-        let next = unsafe {
-            inverse_tail::<WIDE>(&c, row.add(start), count, tw.add(words));
-            tw.add(words + TAIL_WORDS * count)
-        };
-        for &log in schedule.inner.iter().rev() {
-            count >>= log;
-            words -= count * pass_words(log);
-            let len = cached / count;
-            for b in 0..count {
-                // SAFETY: blocks of `len` words tile the cached block, with one pass each.
-                unsafe {
-                    let (at, tw) = (
-                        row.add(start + b * len),
-                        tw.add(words + b * pass_words(log)),
-                    );
-                    if len == plan.n {
-                        inverse_pass_by_log::<WIDE, true>(&c, log, at, len >> log, tw, scale);
-                    } else {
-                        inverse_pass_by_log::<WIDE, false>(&c, log, at, len >> log, tw, scale);
-                    }
-                }
-            }
-        }
-        tw = next;
-    }
-    let mut blocks = plan.n / cached;
-    let mut words = outer_words;
-    for &log in schedule.outer.iter().rev() {
-        blocks >>= log;
-        words -= blocks * pass_words(log);
-        let len = plan.n / blocks;
-        for b in 0..blocks {
-            // SAFETY: blocks of `len` words tile the row, with one pass each.
-            unsafe {
-                let (at, tw) = (row.add(b * len), table.add(words + b * pass_words(log)));
-                if len == plan.n {
-                    inverse_pass_by_log::<WIDE, true>(&c, log, at, len >> log, tw, scale);
-                } else {
-                    inverse_pass_by_log::<WIDE, false>(&c, log, at, len >> log, tw, scale);
-                }
-            }
+    // SAFETY: the normalising pair is the last of the table.
+    let scale = unsafe { table.add(plan.inverse.len() - 2) };
+    for step in plan.steps.iter().rev() {
+        // SAFETY: steps lie within the row, and the plan holds their twiddles.
+        let (at, tw) = unsafe { (row.add(step.start), table.add(step.twiddles)) };
+        let stride = step.len >> step.log;
+        if step.log == 0 {
+            inverse_tail::<WIDE>(&c, at, step.len / TAIL, tw);
+        } else if step.len == plan.n {
+            inverse_pass_by_log::<WIDE, true>(&c, step.log, at, stride, tw, scale);
+        } else {
+            inverse_pass_by_log::<WIDE, false>(&c, step.log, at, stride, tw, scale);
         }
     }
 }
@@ -665,7 +538,7 @@ pub(super) unsafe fn ntt_forward<const WIDE: bool>(plan: &Plan, row: *mut u64) {
         return unsafe { scalar::ntt_forward(plan, row) };
     }
     // SAFETY: the caller's contract.
-    unsafe { forward_stages::<WIDE>(plan, row) }
+    unsafe { forward_steps::<WIDE>(plan, row) }
 }
 
 /// Inverse transform; see [`super::super::Kernels`].
@@ -678,5 +551,5 @@ pub(super) unsafe fn ntt_inverse<const WIDE: bool>(plan: &Plan, row: *mut u64) {
         return unsafe { scalar::ntt_inverse(plan, row) };
     }
     // SAFETY: the caller's contract.
-    unsafe { inverse_stages::<WIDE>(plan, row) }
+    unsafe { inverse_steps::<WIDE>(plan, row) }
 }

@@ -134,6 +134,38 @@ impl TileShape {
         Ok(base.with_dim(dim, TileDim::replicated(d.tile)?))
     }
 
+    /// The shape with the replicated dimensions `first..=last` read as one.
+    ///
+    /// # Errors
+    /// Not a range of dimensions, or one of them is not replicated.
+    pub fn of_merge(&self, first: usize, last: usize) -> Result<TileShape> {
+        self.dim("merge", last)?;
+        let range = self.dims().get(first..=last).unwrap_or_default();
+        if range.is_empty() || !range.iter().all(TileDim::is_replicated) {
+            return Err(Error::Unsupported {
+                op: "merge",
+                shape: self.to_string(),
+                why: format!("dimensions {first} to {last} are not all replicated"),
+            });
+        }
+        let tile = range.iter().map(TileDim::tile_size).product();
+        let mut dims = self.dims().to_vec();
+        dims.splice(first..=last, [TileDim::replicated(tile)?]);
+        TileShape::try_new(dims)
+    }
+
+    /// Whether some slot of some tile holds no element.
+    #[must_use]
+    pub fn has_unused(&self) -> bool {
+        self.dims().iter().any(TileDim::has_unused)
+    }
+
+    /// The same dimensions with the flags of another shape.
+    pub(crate) fn with_flags_of(&self, other: &TileShape) -> TileShape {
+        let dims = self.dims().iter().zip(other.dims());
+        TileShape::trusted(dims.map(|(d, o)| d.flagged_if(o.unknown)).collect())
+    }
+
     /// Whether copying a dimension's element needs a mask first: something unknown might be copied
     /// too, or the number of copies is not a power of two.
     pub(crate) fn replication_needs_mask(&self, dim: usize) -> bool {

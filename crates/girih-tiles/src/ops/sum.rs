@@ -1,0 +1,89 @@
+//! Sums over a dimension, whole or in halves: over the tiles, then inside them.
+
+use girih_he::{Evaluator, Rotation};
+
+use crate::tensor::{all_coords, source_tile};
+use crate::{Result, TileTensor};
+
+impl<E: Evaluator> TileTensor<E> {
+    /// `Σ` over a dimension. The result is replicated along it if it rotates cyclically (the first
+    /// dimension of more than one slot always does), otherwise in slot 0 with unknown values in the
+    /// others.
+    ///
+    /// Costs `e − 1` additions per tile of the result, then `log₂ t` rotations each (`⌈log₂ n⌉` if
+    /// not cyclic and one tile is not full).
+    ///
+    /// # Errors
+    /// No such dimension, it is flagged `?`, or the evaluator refuses.
+    pub fn sum_over_dim(&self, eval: &E, dim: usize) -> Result<Self> {
+        self.sum_tiles_over_dim(eval, dim)?
+            .sum_inside_dim(eval, dim)
+    }
+
+    /// The first half: the tiles along a dimension added into one, no rotation.
+    ///
+    /// # Errors
+    /// No such dimension, it is flagged `?`, or the evaluator refuses.
+    pub fn sum_tiles_over_dim(&self, eval: &E, dim: usize) -> Result<Self> {
+        let shape = self.shape().with_tiles_summed(dim)?;
+        let terms = self.shape().dims()[dim].external_size();
+        let tiles = all_coords(&shape).map(|mut coords| {
+            let mut sum = self.tiles()[source_tile(self.shape(), &coords)].clone();
+            for i in 1..terms {
+                coords[dim] = i;
+                sum = eval.add(&sum, &self.tiles()[source_tile(self.shape(), &coords)])?;
+            }
+            Ok(sum)
+        });
+        let tiles = tiles.collect::<Result<_>>()?;
+        Ok(TileTensor::trusted(shape, tiles))
+    }
+
+    /// The second half: the slots of a dimension of one tile added by rotating and adding.
+    ///
+    /// # Errors
+    /// No such dimension, it has more than one tile, it is flagged `?`, or the evaluator refuses.
+    pub fn sum_inside_dim(&self, eval: &E, dim: usize) -> Result<Self> {
+        let shape = self.shape().of_sum_over(dim)?;
+        let d = self.shape().dims()[dim];
+        if d.external_size() != 1 {
+            return Err(crate::Error::Unsupported {
+                op: "sum_inside_dim",
+                shape: self.shape().to_string(),
+                why: format!("dimension {dim} has more than one tile; add the tiles first"),
+            });
+        }
+        let slots = if shape.dims()[dim] == d {
+            1
+        } else if self.shape().rotates_cyclically(dim) {
+            d.tile_size()
+        } else {
+            d.used(0)
+        };
+        self.fold_rotations(eval, shape, steps(slots, self.shape().stride(dim)))
+    }
+
+    /// `x ← x + rotate(x, r)` for every `r` in turn.
+    pub(super) fn fold_rotations(
+        &self,
+        eval: &E,
+        shape: crate::TileShape,
+        by: impl Iterator<Item = i64> + Clone,
+    ) -> Result<Self> {
+        let slots = i64::try_from(eval.slots()).unwrap_or(i64::MAX);
+        let fold = |tile: &E::Ciphertext| {
+            by.clone().try_fold(tile.clone(), |sum, r| {
+                let r = Rotation(i32::try_from(r.rem_euclid(slots)).unwrap_or_default());
+                Ok(eval.add(&sum, &eval.rotate(&sum, r)?)?)
+            })
+        };
+        let tiles = self.tiles().iter().map(fold).collect::<Result<_>>()?;
+        Ok(TileTensor::trusted(shape, tiles))
+    }
+}
+
+/// The rotations `stride·{1, 2, 4, …}` that add the first `slots` slots up.
+fn steps(slots: usize, stride: usize) -> impl Iterator<Item = i64> + Clone {
+    let doublings = usize::BITS - (slots.max(1) - 1).leading_zeros();
+    (0..doublings).map(move |k| (stride << k) as i64)
+}

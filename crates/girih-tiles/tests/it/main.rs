@@ -2,5 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+mod conv;
+mod counting;
+mod dense;
+mod matmul;
 mod packing;
+mod sequences;
 mod shapes;
+mod sums;

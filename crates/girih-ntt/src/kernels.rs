@@ -14,6 +14,8 @@ use crate::pool::{Buf, Pool};
 use crate::table::bit_reverse;
 
 #[cfg(all(target_arch = "x86_64", not(force_scalar)))]
+mod avx2;
+#[cfg(all(target_arch = "x86_64", not(force_scalar)))]
 mod ifma;
 mod passes;
 mod scalar;
@@ -137,6 +139,10 @@ impl Kernels {
             (Isa::Avx512Ifma, PrimeClass::ReductionFree) => &ifma::FREE,
             #[cfg(all(target_arch = "x86_64", not(force_scalar)))]
             (Isa::Avx512Ifma, PrimeClass::Wide) => &ifma::WIDE,
+            #[cfg(all(target_arch = "x86_64", not(force_scalar)))]
+            (Isa::Avx2, PrimeClass::ReductionFree) => &avx2::FREE,
+            #[cfg(all(target_arch = "x86_64", not(force_scalar)))]
+            (Isa::Avx2, PrimeClass::Wide) => &avx2::WIDE,
             (_, PrimeClass::ReductionFree) => &scalar::FREE,
             (_, PrimeClass::Wide) => &scalar::WIDE,
         }

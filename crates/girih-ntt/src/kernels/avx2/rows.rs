@@ -1,0 +1,227 @@
+//! Element-wise row operations with four lanes of doubles.
+//!
+//! Words of the last, incomplete vector go through the scalar kernels.
+
+use std::arch::x86_64::*;
+
+use super::super::scalar;
+use super::{Consts, F, V, balance, load, positive, store, times, to_doubles, to_words};
+use crate::modulus::{Modulus, ShoupPair};
+
+/// `out[i] = f(a[i], b[i], c[i])` for whole vectors; returns how many words that covers.
+///
+/// # Safety
+/// Rows of n words; `out` may equal any input.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn map3(
+    out: *mut u64,
+    a: *const u64,
+    b: *const u64,
+    c: *const u64,
+    n: usize,
+    f: impl Fn(V, V, V) -> V,
+) -> usize {
+    let whole = n - n % 4;
+    for i in (0..whole).step_by(4) {
+        // SAFETY: words i..i + 4 lie in the rows.
+        unsafe {
+            store(
+                out.add(i),
+                f(load(a.add(i)), load(b.add(i)), load(c.add(i))),
+            );
+        }
+    }
+    whole
+}
+
+/// `x >= y ? x - y : x` for words below 2^63.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn correct(x: V, y: V) -> V {
+    let d = _mm256_sub_epi64(x, y);
+    let negative = _mm256_cmpgt_epi64(y, x);
+    _mm256_add_epi64(d, _mm256_and_si256(negative, y))
+}
+
+/// `(a b) mod q` in `(-q, q)` for residues.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn product(c: &Consts, a: F, b: F) -> F {
+    let high = _mm256_mul_pd(a, b);
+    let low = _mm256_fmsub_pd(a, b, high);
+    let quotient = super::round(_mm256_mul_pd(high, c.q_inverse));
+    _mm256_add_pd(_mm256_fnmadd_pd(quotient, c.q, high), low)
+}
+
+/// A prepared factor as doubles: `w` and `w / q`.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn factor(q: &Modulus, w: ShoupPair) -> (F, F) {
+    let w = w.w as f64;
+    (_mm256_set1_pd(w), _mm256_set1_pd(w / q.value() as f64))
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn add(q: &Modulus, out: *mut u64, a: *const u64, b: *const u64, n: usize) {
+    let p = _mm256_set1_epi64x(q.value() as i64);
+    // SAFETY: the caller passes rows of n words.
+    unsafe {
+        let i = map3(out, a, b, b, n, |x, y, _| {
+            correct(_mm256_add_epi64(x, y), p)
+        });
+        scalar::add(q, out.add(i), a.add(i), b.add(i), n - i);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn sub(q: &Modulus, out: *mut u64, a: *const u64, b: *const u64, n: usize) {
+    let p = _mm256_set1_epi64x(q.value() as i64);
+    // SAFETY: the caller passes rows of n words.
+    unsafe {
+        let i = map3(out, a, b, b, n, |x, y, _| {
+            let borrow = _mm256_and_si256(_mm256_cmpgt_epi64(y, x), p);
+            _mm256_add_epi64(_mm256_sub_epi64(x, y), borrow)
+        });
+        scalar::sub(q, out.add(i), a.add(i), b.add(i), n - i);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn neg(q: &Modulus, out: *mut u64, a: *const u64, n: usize) {
+    let p = _mm256_set1_epi64x(q.value() as i64);
+    // SAFETY: the caller passes rows of n words.
+    unsafe {
+        let i = map3(out, a, a, a, n, |x, _, _| {
+            correct(_mm256_sub_epi64(p, x), p)
+        });
+        scalar::neg(q, out.add(i), a.add(i), n - i);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn mul(q: &Modulus, out: *mut u64, a: *const u64, b: *const u64, n: usize) {
+    let c = Consts::new(q);
+    // SAFETY: the caller passes rows of n words.
+    unsafe {
+        let i = map3(out, a, b, b, n, |x, y, _| {
+            let r = product(&c, to_doubles(&c, x), to_doubles(&c, y));
+            to_words(&c, positive(&c, r))
+        });
+        scalar::mul(q, out.add(i), a.add(i), b.add(i), n - i);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn mul_acc(q: &Modulus, out: *mut u64, a: *const u64, b: *const u64, n: usize) {
+    let c = Consts::new(q);
+    // SAFETY: the caller passes rows of n words.
+    unsafe {
+        let i = map3(out, a, b, out, n, |x, y, z| {
+            let r = product(&c, to_doubles(&c, x), to_doubles(&c, y));
+            let sum = balance(&c, _mm256_add_pd(r, to_doubles(&c, z)));
+            to_words(&c, positive(&c, sum))
+        });
+        scalar::mul_acc(q, out.add(i), a.add(i), b.add(i), n - i);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn mul_scalar(q: &Modulus, out: *mut u64, a: *const u64, w: ShoupPair, n: usize) {
+    let c = Consts::new(q);
+    let (f, ratio) = factor(q, w);
+    // SAFETY: the caller passes rows of n words.
+    unsafe {
+        let i = map3(out, a, a, a, n, |x, _, _| {
+            to_words(&c, positive(&c, times(&c, to_doubles(&c, x), f, ratio)))
+        });
+        scalar::mul_scalar(q, out.add(i), a.add(i), w, n - i);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn mul_scalar_add(
+    q: &Modulus,
+    out: *mut u64,
+    a: *const u64,
+    b: *const u64,
+    w: ShoupPair,
+    n: usize,
+) {
+    let c = Consts::new(q);
+    let (f, ratio) = factor(q, w);
+    // SAFETY: the caller passes rows of n words.
+    unsafe {
+        let i = map3(out, a, b, b, n, |x, y, _| {
+            let r = times(&c, to_doubles(&c, x), f, ratio);
+            let sum = balance(&c, _mm256_add_pd(r, to_doubles(&c, y)));
+            to_words(&c, positive(&c, sum))
+        });
+        scalar::mul_scalar_add(q, out.add(i), a.add(i), b.add(i), w, n - i);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn sub_mul_scalar(
+    q: &Modulus,
+    out: *mut u64,
+    a: *const u64,
+    b: *const u64,
+    w: ShoupPair,
+    n: usize,
+) {
+    let c = Consts::new(q);
+    let (f, ratio) = factor(q, w);
+    // SAFETY: the caller passes rows of n words.
+    unsafe {
+        let i = map3(out, a, b, b, n, |x, y, _| {
+            let d = _mm256_sub_pd(to_doubles(&c, x), to_doubles(&c, y));
+            to_words(&c, positive(&c, times(&c, d, f, ratio)))
+        });
+        scalar::sub_mul_scalar(q, out.add(i), a.add(i), b.add(i), w, n - i);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn reduce(q: &Modulus, out: *mut u64, a: *const u64, n: usize) {
+    let c = Consts::new(q);
+    // SAFETY: the caller passes rows of n words.
+    unsafe {
+        let i = map3(out, a, a, a, n, |x, _, _| {
+            to_words(&c, positive(&c, balance(&c, to_doubles(&c, x))))
+        });
+        scalar::reduce(q, out.add(i), a.add(i), n - i);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn base_convert_quotients(v: &mut [u64], y: &[&[u64]], inverses: &[f64]) {
+    let magic = _mm256_set1_pd((1_u64 << 52) as f64);
+    let whole = v.len() - v.len() % 4;
+    for at in (0..whole).step_by(4) {
+        let mut sum = _mm256_setzero_pd();
+        for (row, inverse) in y.iter().zip(inverses) {
+            // SAFETY: words at..at + 4 lie in the row.
+            let x = _mm256_castsi256_pd(unsafe { load(row.as_ptr().add(at)) });
+            let x = _mm256_sub_pd(_mm256_or_pd(x, magic), magic);
+            sum = _mm256_fmadd_pd(x, _mm256_set1_pd(*inverse), sum);
+        }
+        // Adding 2^52 rounds to nearest, ties to even.
+        let words = _mm256_xor_pd(_mm256_add_pd(sum, magic), magic);
+        // SAFETY: words at..at + 4 lie in the row.
+        unsafe { store(v.as_mut_ptr().add(at), _mm256_castpd_si256(words)) }
+    }
+    let rest: Vec<&[u64]> = y.iter().map(|row| &row[whole..]).collect();
+    // SAFETY: the scalar kernel only needs equal lengths.
+    unsafe { scalar::base_convert_quotients(&mut v[whole..], &rest, inverses) }
+}

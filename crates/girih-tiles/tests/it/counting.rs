@@ -1,7 +1,7 @@
-//! An evaluator in clear that counts what it is asked for.
+//! An evaluator in clear that counts what it is asked for, and holds constants to their names.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use girih_he::{ClearEvaluator, Evaluator, Result, Rotation};
@@ -25,7 +25,7 @@ pub(crate) struct Counts {
 pub(crate) struct Counting {
     inner: ClearEvaluator,
     counts: Cell<Counts>,
-    constants: RefCell<BTreeSet<String>>,
+    constants: RefCell<BTreeMap<String, Arc<[f64]>>>,
 }
 
 impl Counting {
@@ -111,8 +111,11 @@ impl Evaluator for Counting {
         self.inner.slots()
     }
     fn constant(&self, name: &str, values: &[f64]) -> Result<Arc<[f64]>> {
-        self.constants.borrow_mut().insert(name.to_owned());
-        self.inner.constant(name, values)
+        let new = self.inner.constant(name, values)?;
+        let mut constants = self.constants.borrow_mut();
+        let known = constants.entry(name.to_owned()).or_insert(new.clone());
+        assert_eq!(*known, new, "{name:?} stands for two constants");
+        Ok(new)
     }
     fn add(&self, a: &Clear, b: &Clear) -> Result<Clear> {
         self.count(|c| c.adds += 1);

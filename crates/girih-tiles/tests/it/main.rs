@@ -7,6 +7,7 @@ mod counting;
 mod dense;
 mod matmul;
 mod packing;
+mod recorded;
 mod sequences;
 mod shapes;
 mod sums;

@@ -8,7 +8,7 @@ use girih_he::{
 use girih_model::Graph;
 use ndarray::{ArrayD, Axis, IxDyn};
 
-use crate::activation::{self, Activations};
+use crate::activation::Calibration;
 use crate::chain::{ChainRequest, Scheme};
 use crate::lower::{INPUT, Lowered, OUTPUT, Weights, lower};
 use crate::network::Network;
@@ -33,7 +33,7 @@ pub struct Requirements {
     /// The measured range of an activation is widened by this factor.
     pub range_margin: f64,
     /// Degree of the polynomials that replace activations.
-    pub degree: Option<u32>,
+    pub degree: Option<usize>,
     /// Most bytes the server may use.
     pub max_memory: Option<u64>,
     /// log2 of the largest ring degree.
@@ -109,8 +109,10 @@ pub fn compile(
     scheme: &dyn Scheme,
 ) -> Result<Compiled> {
     check(graph, requirements)?;
-    let activations = activation::fit(graph, requirements)?;
-    let network = Network::from_graph(graph, &activations)?;
+    let calibration = requirements.calibration.as_ref().map_or_else(Calibration::none, |samples| {
+        Calibration::new(samples, requirements.range_margin, requirements.degree)
+    });
+    let network = Network::from_graph(graph, &calibration)?;
     let depth = network.depth();
     let probes = probes(graph, requirements);
     let mut best: Option<Compiled> = None;
@@ -122,7 +124,6 @@ pub fn compile(
         for batch in batches(requirements.batch, 1 << (log_n - 1)) {
             match attempt(
                 &network,
-                &activations,
                 requirements,
                 scheme,
                 log_n,
@@ -252,7 +253,6 @@ impl<E: Into<Error>> From<E> for Attempt {
 
 fn attempt(
     network: &Network,
-    activations: &Activations,
     requirements: &Requirements,
     scheme: &dyn Scheme,
     log_n: u32,
@@ -339,7 +339,6 @@ fn attempt(
     let cost = girih_he::price(&program, &profile)?;
     let report = report::summarise(
         network,
-        activations,
         &packing,
         &program,
         &cost,

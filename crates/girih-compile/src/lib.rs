@@ -11,9 +11,8 @@ mod packing;
 pub mod passes;
 mod plan;
 mod report;
-mod stub;
 
-pub use activation::{Activations, FittedActivation};
+pub use activation::{Calibration, FittedActivation, UnitPolynomial};
 pub use chain::{ChainRequest, Scheme};
 pub use compile::{Compiled, Requirements, compile};
 pub use error::{Error, Result};

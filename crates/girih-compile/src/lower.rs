@@ -86,11 +86,14 @@ pub fn lower(network: &Network, plan: &PackingPlan, weights: Weights) -> Result<
                     }
                 }
             },
-            StageKind::Power(x, _) => values[x.0]
+            StageKind::Power(x, k) => values[x.0]
                 .iter()
-                .map(|v| recorder.mul(v, v))
-                .collect::<girih_he::Result<_>>()?,
-            StageKind::Polynomial(..) => Vec::new(),
+                .map(|v| girih_circuits::power(&recorder, v, *k as usize))
+                .collect::<girih_circuits::Result<_>>()?,
+            StageKind::Polynomial(x, unit) => values[x.0]
+                .iter()
+                .map(|v| unit.plan.evaluate_unit(&recorder, v))
+                .collect::<girih_circuits::Result<_>>()?,
             StageKind::Product(a, b) => values[a.0]
                 .iter()
                 .zip(&values[b.0])

@@ -7,11 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::stub::PolynomialPlan;
-use girih_model::{Graph, Node, NodeId, Op};
+use girih_model::{Graph, Node, Op};
 use girih_nn::{Affine, Sparse, maps};
 
-use crate::activation::Activations;
+use crate::activation::{self, Calibration, FittedActivation, UnitPolynomial};
 use crate::{Error, Result};
 
 /// Index of a stage.
@@ -39,7 +38,7 @@ pub enum StageKind {
     /// `x^k` element by element, `⌈log2 k⌉` levels.
     Power(StageId, u32),
     /// A polynomial on `[-1, 1]` element by element.
-    Polynomial(StageId, PolynomialPlan),
+    Polynomial(StageId, UnitPolynomial),
     /// `a ⊙ b`, one level.
     Product(StageId, StageId),
 }
@@ -51,6 +50,8 @@ pub struct Network {
     pub name: String,
     /// The stages; the last one is the output.
     pub stages: Vec<Stage>,
+    /// The polynomials that replace activations.
+    pub fits: Vec<FittedActivation>,
 }
 
 impl StageKind {
@@ -74,7 +75,7 @@ impl StageKind {
             StageKind::Linear(map) if shift_of(map).is_some() => 0,
             StageKind::Linear(_) | StageKind::Product(..) => 1,
             StageKind::Power(_, k) => k.next_power_of_two().trailing_zeros(),
-            StageKind::Polynomial(_, plan) => plan.depth(),
+            StageKind::Polynomial(_, unit) => u32::try_from(unit.plan.unit_depth()).unwrap_or(u32::MAX),
         }
     }
 }
@@ -87,15 +88,19 @@ pub fn shift_of(map: &Affine<StageId>) -> Option<StageId> {
 }
 
 impl Network {
-    /// Composes a graph; activations are replaced by the given polynomials.
+    /// Composes a graph; activations are replaced by polynomials on the ranges of the calibration samples.
     ///
     /// # Errors
     /// More than one output, an operator without a homomorphic form, shapes that do not fit, an output that does not
     /// depend on the input.
-    pub fn from_graph(graph: &Graph, activations: &Activations) -> Result<Self> {
+    pub fn from_graph(graph: &Graph, calibration: &Calibration) -> Result<Self> {
+        let measures = graph.nodes.iter().any(|node| needs_fit(&node.op));
         let mut builder = Builder {
             stages: Vec::new(),
-            activations,
+            fits: Vec::new(),
+            calibration,
+            samples: if measures { &calibration.samples } else { &[] },
+            values: Vec::new(),
         };
         let mut values: Vec<Affine<StageId>> = Vec::with_capacity(graph.nodes.len());
         for node in &graph.nodes {
@@ -112,6 +117,7 @@ impl Network {
         Ok(Network {
             name: graph.name.clone(),
             stages: reachable(builder.stages, last),
+            fits: builder.fits,
         })
     }
 
@@ -144,47 +150,72 @@ impl Network {
     pub fn run(&self, input: &[f64]) -> Vec<f64> {
         let mut values: Vec<Vec<f64>> = Vec::with_capacity(self.stages.len());
         for stage in &self.stages {
-            let value = match &stage.kind {
-                StageKind::Input => input.to_vec(),
-                StageKind::Linear(map) => {
-                    let mut sum = map.bias.clone();
-                    for (source, matrix) in &map.terms {
-                        for (s, y) in sum.iter_mut().zip(matrix.apply(&values[source.0])) {
-                            *s += y;
-                        }
-                    }
-                    sum
-                }
-                StageKind::Power(x, k) => values[x.0].iter().map(|v| v.powi(*k as i32)).collect(),
-                StageKind::Polynomial(x, plan) => values[x.0]
-                    .iter()
-                    .map(|v| plan.polynomial().eval(*v))
-                    .collect(),
-                StageKind::Product(a, b) => values[a.0]
-                    .iter()
-                    .zip(&values[b.0])
-                    .map(|(x, y)| x * y)
-                    .collect(),
-            };
+            let value = stage.kind.eval(input, |s| &values[s.0]);
             values.push(value);
         }
         values.pop().unwrap_or_default()
     }
 }
 
+impl StageKind {
+    /// The stage on one sample in the clear.
+    fn eval<'a>(&self, input: &[f64], value: impl Fn(StageId) -> &'a Vec<f64>) -> Vec<f64> {
+        match self {
+            StageKind::Input => input.to_vec(),
+            StageKind::Linear(map) => eval_map(map, value),
+            StageKind::Power(x, k) => value(*x).iter().map(|v| v.powi(*k as i32)).collect(),
+            StageKind::Polynomial(x, unit) => {
+                value(*x).iter().map(|v| unit.polynomial.eval(*v)).collect()
+            }
+            StageKind::Product(a, b) => {
+                value(*a).iter().zip(value(*b)).map(|(x, y)| x * y).collect()
+            }
+        }
+    }
+}
+
+fn eval_map<'a>(map: &Affine<StageId>, value: impl Fn(StageId) -> &'a Vec<f64>) -> Vec<f64> {
+    let mut sum = map.bias.clone();
+    for (&source, matrix) in &map.terms {
+        for (s, y) in sum.iter_mut().zip(matrix.apply(value(source))) {
+            *s += y;
+        }
+    }
+    sum
+}
+
 struct Builder<'a> {
     stages: Vec<Stage>,
-    activations: &'a Activations,
+    fits: Vec<FittedActivation>,
+    calibration: &'a Calibration,
+    /// Samples on which ranges are measured; empty if nothing has to be fitted.
+    samples: &'a [Vec<f64>],
+    /// `values[stage][sample]`.
+    values: Vec<Vec<Vec<f64>>>,
 }
 
 impl Builder<'_> {
     fn push(&mut self, name: &str, shape: &[usize], kind: StageKind) -> StageId {
+        let values = (0..self.samples.len())
+            .map(|k| kind.eval(&self.samples[k], |s| &self.values[s.0][k]))
+            .collect();
+        self.values.push(values);
         self.stages.push(Stage {
             name: name.to_owned(),
             shape: shape.to_vec(),
             kind,
         });
         StageId(self.stages.len() - 1)
+    }
+
+    /// Smallest and largest element of a value over the samples.
+    fn range(&self, value: &Affine<StageId>) -> Option<(f64, f64)> {
+        (0..self.samples.len())
+            .flat_map(|k| eval_map(value, |s| &self.values[s.0][k]))
+            .fold(None, |range, v| {
+                let (lo, hi) = range.unwrap_or((v, v));
+                Some((v.min(lo), v.max(hi)))
+            })
     }
 
     /// The stage that computes a value.
@@ -358,13 +389,11 @@ impl Builder<'_> {
         x: &Affine<StageId>,
         source: &Node,
     ) -> Result<Affine<StageId>> {
-        let fit = self
-            .activations
-            .get(&node.id)
-            .ok_or_else(|| Error::Uncalibrated {
-                node: node.name.clone(),
-                op: node.op.to_string(),
-            })?;
+        let measured = self.range(x).ok_or_else(|| Error::Uncalibrated {
+            node: node.name.clone(),
+            op: node.op.name().to_owned(),
+        })?;
+        let fit = activation::fit(node, measured, self.calibration)?;
         let (centre, half) = (
             (fit.range.1 + fit.range.0) / 2.0,
             (fit.range.1 - fit.range.0) / 2.0,
@@ -375,7 +404,9 @@ impl Builder<'_> {
             &vec![-centre / half; size],
         );
         let input = self.materialise(&scaled, source);
-        Ok(self.elementwise(node, StageKind::Polynomial(input, fit.plan.clone())))
+        let unit = fit.unit.clone();
+        self.fits.push(fit);
+        Ok(self.elementwise(node, StageKind::Polynomial(input, unit)))
     }
 
     /// Rewrites `a·x² + b·x` (element by element) as `a·(x + b/2a)² - b²/4a`.
@@ -492,18 +523,11 @@ fn reachable(stages: Vec<Stage>, last: StageId) -> Vec<Stage> {
         .collect()
 }
 
-/// The graph nodes that need a calibrated polynomial.
-pub(crate) fn nodes_to_fit(graph: &Graph) -> impl Iterator<Item = &Node> {
-    graph.nodes.iter().filter(|n| match &n.op {
+/// Whether an operator becomes a polynomial on a calibrated range.
+fn needs_fit(op: &Op) -> bool {
+    match op {
         Op::Activation(_) => true,
         Op::Polynomial(c) => c.iter().rposition(|&c| c != 0.0).unwrap_or(0) > 2,
         _ => false,
-    })
-}
-
-/// The operand of a node with one operand.
-#[must_use]
-#[allow(dead_code)]
-pub(crate) fn operand(node: &Node) -> NodeId {
-    node.inputs[0]
+    }
 }

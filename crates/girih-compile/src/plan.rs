@@ -392,7 +392,7 @@ impl<'a> Planner<'a> {
                 StageKind::Power(_, k) => {
                     product * f64::from(k.next_power_of_two().trailing_zeros())
                 }
-                StageKind::Polynomial(_, plan) => product * f64::from(plan.products()),
+                StageKind::Polynomial(_, unit) => product * unit.plan.counts().products as f64,
                 StageKind::Linear(_) => self.seconds(Primitive::Add, level),
             }
     }

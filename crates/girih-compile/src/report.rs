@@ -5,7 +5,6 @@ use std::fmt;
 use girih_he::{Cost, HeProfile, Level, Primitive, Program};
 use girih_nn::Strategy;
 
-use crate::activation::Activations;
 use crate::chain::ChainRequest;
 use crate::network::{Network, StageKind, shift_of};
 use crate::plan::PackingPlan;
@@ -77,7 +76,6 @@ const BASE_BYTES: u64 = 48 << 20;
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn summarise(
     network: &Network,
-    activations: &Activations,
     plan: &PackingPlan,
     program: &Program,
     cost: &Cost,
@@ -114,13 +112,14 @@ pub(crate) fn summarise(
             }
         })
         .collect();
-    let fits = activations
-        .values()
+    let fits = network
+        .fits
+        .iter()
         .map(|a| FitReport {
             node: a.node.clone(),
             function: a.function.clone(),
-            degree: a.plan.polynomial().degree(),
-            depth: a.plan.depth(),
+            degree: a.unit.plan.degree(),
+            depth: u32::try_from(a.unit.plan.unit_depth()).unwrap_or(u32::MAX),
             range: a.range,
             measured: a.measured,
             max_error: a.max_error,
@@ -162,11 +161,11 @@ fn operation(kind: &StageKind, plan: &PackingPlan, i: usize) -> String {
             )
         }),
         StageKind::Power(_, k) => format!("power {k}"),
-        StageKind::Polynomial(_, plan) => {
+        StageKind::Polynomial(_, unit) => {
             format!(
                 "polynomial of degree {}, {} products",
-                plan.polynomial().degree(),
-                plan.products()
+                unit.plan.degree(),
+                unit.plan.counts().products
             )
         }
         StageKind::Product(..) => "product".into(),

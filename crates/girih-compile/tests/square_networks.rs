@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use girih_compile::{
-    Activations, ChainRequest, Compiled, INPUT, Network, Requirements, Scheme, Weights, compile,
+    Calibration, ChainRequest, Compiled, INPUT, Network, Requirements, Scheme, Weights, compile,
 };
 use girih_he::{ClearEvaluator, HeProfile, Level, Leveled, NoiseProfile, Primitive};
 use girih_model::{Graph, GraphBuilder, Op};
@@ -193,7 +193,7 @@ fn difference(graph: &Graph, compiled: &Compiled) -> f64 {
     .expect("runs");
     let tiles: Vec<Vec<f64>> = outputs.iter().map(|(_, v)| v.values().to_vec()).collect();
     let y = compiled.output.unpack(&tiles, batch).expect("unpacks");
-    let network = Network::from_graph(graph, &Activations::new()).expect("composes");
+    let network = Network::from_graph(graph, &Calibration::none()).expect("composes");
     let rows = x.as_slice().expect("contiguous").chunks(features);
     let expected: Vec<f64> = rows.flat_map(|r| network.run(r)).collect();
     y.iter()

@@ -25,14 +25,26 @@ impl Calibration {
     /// Without samples: fails on a graph with activations.
     #[must_use]
     pub fn none() -> Self {
-        Calibration { samples: Vec::new(), margin: 1.0, degree: None }
+        Calibration {
+            samples: Vec::new(),
+            margin: 1.0,
+            degree: None,
+        }
     }
 
     /// From a tensor `[samples, …]`, of which the first 256 samples are used.
     #[must_use]
     pub fn new(samples: &ArrayD<f64>, margin: f64, degree: Option<usize>) -> Self {
-        let samples = samples.axis_iter(Axis(0)).take(SAMPLES).map(|s| s.iter().copied().collect()).collect();
-        Calibration { samples, margin, degree }
+        let samples = samples
+            .axis_iter(Axis(0))
+            .take(SAMPLES)
+            .map(|s| s.iter().copied().collect())
+            .collect();
+        Calibration {
+            samples,
+            margin,
+            degree,
+        }
     }
 }
 
@@ -66,7 +78,11 @@ pub struct FittedActivation {
 ///
 /// # Errors
 /// An operator that is no function, a range that is not finite, a fit that fails.
-pub(crate) fn fit(node: &Node, measured: (f64, f64), calibration: &Calibration) -> Result<FittedActivation> {
+pub(crate) fn fit(
+    node: &Node,
+    measured: (f64, f64),
+    calibration: &Calibration,
+) -> Result<FittedActivation> {
     let centre = (measured.0 + measured.1) / 2.0;
     let half = ((measured.1 - measured.0) / 2.0 * calibration.margin).max(f64::MIN_POSITIVE.sqrt());
     let range = (centre - half, centre + half);
@@ -85,7 +101,12 @@ pub(crate) fn fit(node: &Node, measured: (f64, f64), calibration: &Calibration) 
                 ActivationKind::Sigmoid => Function::Sigmoid,
                 ActivationKind::Tanh => Function::Tanh,
                 ActivationKind::Gelu | ActivationKind::GeluTanh => Function::Gelu,
-                other => return Err(Error::Operator { node: node.name.clone(), op: other.name().to_owned() }),
+                other => {
+                    return Err(Error::Operator {
+                        node: node.name.clone(),
+                        op: other.name().to_owned(),
+                    });
+                }
             };
             let degree = match calibration.degree {
                 Some(degree) => degree,
@@ -99,17 +120,26 @@ pub(crate) fn fit(node: &Node, measured: (f64, f64), calibration: &Calibration) 
             let horner = move |x: f64| coefficients.iter().rev().fold(0.0, |sum, c| sum * x + c);
             ("polynomial", Box::new(horner), c.len().saturating_sub(1))
         }
-        other => return Err(Error::Operator { node: node.name.clone(), op: other.name().to_owned() }),
+        other => {
+            return Err(Error::Operator {
+                node: node.name.clone(),
+                op: other.name().to_owned(),
+            });
+        }
     };
     let polynomial = interpolate(&f, interval, degree).map_err(failed)?;
     let accuracy = max_error(&f, &polynomial, interval).map_err(failed)?;
-    let unit = Polynomial::chebyshev(Interval::UNIT, polynomial.coefficients().to_vec()).map_err(failed)?;
+    let unit = Polynomial::chebyshev(Interval::UNIT, polynomial.coefficients().to_vec())
+        .map_err(failed)?;
     Ok(FittedActivation {
         node: node.name.clone(),
         function: name.to_owned(),
         range,
         measured,
         max_error: accuracy.max_error,
-        unit: UnitPolynomial { plan: PolynomialPlan::new(&unit), polynomial: unit },
+        unit: UnitPolynomial {
+            plan: PolynomialPlan::new(&unit),
+            polynomial: unit,
+        },
     })
 }

@@ -109,9 +109,12 @@ pub fn compile(
     scheme: &dyn Scheme,
 ) -> Result<Compiled> {
     check(graph, requirements)?;
-    let calibration = requirements.calibration.as_ref().map_or_else(Calibration::none, |samples| {
-        Calibration::new(samples, requirements.range_margin, requirements.degree)
-    });
+    let calibration = requirements
+        .calibration
+        .as_ref()
+        .map_or_else(Calibration::none, |samples| {
+            Calibration::new(samples, requirements.range_margin, requirements.degree)
+        });
     let network = Network::from_graph(graph, &calibration)?;
     let depth = network.depth();
     let probes = probes(graph, requirements);
@@ -122,14 +125,7 @@ pub fn compile(
         let before = best.as_ref().map(|b| b.report.predicted_seconds);
         let mut any = false;
         for batch in batches(requirements.batch, 1 << (log_n - 1)) {
-            match attempt(
-                &network,
-                requirements,
-                scheme,
-                log_n,
-                batch,
-                &probes,
-            ) {
+            match attempt(&network, requirements, scheme, log_n, batch, &probes) {
                 Ok(candidate) => {
                     any = true;
                     let fits = requirements
@@ -337,15 +333,7 @@ fn attempt(
     let chain = request(bits, value_bits);
     let manifest = girih_he::verify(&program, top)?;
     let cost = girih_he::price(&program, &profile)?;
-    let report = report::summarise(
-        network,
-        &packing,
-        &program,
-        &cost,
-        &chain,
-        &profile,
-        error,
-    );
+    let report = report::summarise(network, &packing, &program, &cost, &chain, &profile, error);
     Ok(Compiled {
         name: network.name.clone(),
         program,

@@ -75,7 +75,9 @@ impl StageKind {
             StageKind::Linear(map) if shift_of(map).is_some() => 0,
             StageKind::Linear(_) | StageKind::Product(..) => 1,
             StageKind::Power(_, k) => k.next_power_of_two().trailing_zeros(),
-            StageKind::Polynomial(_, unit) => u32::try_from(unit.plan.unit_depth()).unwrap_or(u32::MAX),
+            StageKind::Polynomial(_, unit) => {
+                u32::try_from(unit.plan.unit_depth()).unwrap_or(u32::MAX)
+            }
         }
     }
 }
@@ -167,9 +169,11 @@ impl StageKind {
             StageKind::Polynomial(x, unit) => {
                 value(*x).iter().map(|v| unit.polynomial.eval(*v)).collect()
             }
-            StageKind::Product(a, b) => {
-                value(*a).iter().zip(value(*b)).map(|(x, y)| x * y).collect()
-            }
+            StageKind::Product(a, b) => value(*a)
+                .iter()
+                .zip(value(*b))
+                .map(|(x, y)| x * y)
+                .collect(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use girih_circuits::StepPrices;
 use girih_he::{HeProfile, Level, Primitive};
-use girih_nn::{ImageGrid, LinearPlan, PlacedMap, Placement, Strategy};
+use girih_nn::{Affine, ImageGrid, LinearPlan, PlacedMap, Placement, Strategy};
 
 use crate::network::{Network, StageId, StageKind, shift_of};
 use crate::{Error, Result};
@@ -166,7 +166,6 @@ impl<'a> Planner<'a> {
     fn shortest_path(&mut self) -> Result<BTreeMap<usize, usize>> {
         // For each group and candidate: price so far, and the source group's candidate it came from.
         let mut best: BTreeMap<usize, Vec<Option<(f64, Option<(usize, usize)>)>>> = BTreeMap::new();
-        let mut last = self.group[self.network.output().0];
         for i in 0..self.network.stages.len() {
             let g = self.group[i];
             let count = self.candidates[&g].len();
@@ -190,17 +189,19 @@ impl<'a> Planner<'a> {
                     };
                     let from = self.group[main.0];
                     let single = map.terms.len() == 1;
+                    let mut only = map.clone();
+                    only.terms.retain(|k, _| *k == main);
                     let mut row = vec![None; count];
                     for (c, slot) in row.iter_mut().enumerate() {
                         for s in 0..self.candidates[&from].len() {
                             let Some((so_far, _)) = best.get(&from).and_then(|b| b[s]) else {
                                 continue;
                             };
-                            let choice = self.assume(i, from, s, g, c);
+                            let choice = BTreeMap::from([(from, s), (g, c)]);
                             let Some(plan) = (if single {
                                 self.linear(i, &choice)
                             } else {
-                                self.linear_main(i, main, &choice)
+                                self.linear_main(i, &only, main, &choice)
                             }) else {
                                 continue;
                             };
@@ -234,9 +235,7 @@ impl<'a> Planner<'a> {
                     }
                 }
             }
-            last = g;
         }
-        let _ = last;
         let output = self.group[self.network.output().0];
         let mut choice = BTreeMap::new();
         // Walk back from the output; groups off the path take their own best.
@@ -287,34 +286,18 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// A choice that fixes two groups; the others are not read.
-    fn assume(
-        &self,
-        _stage: usize,
-        from: usize,
-        s: usize,
-        own: usize,
-        c: usize,
-    ) -> BTreeMap<usize, usize> {
-        BTreeMap::from([(from, s), (own, c)])
-    }
-
-    /// The plan of an affine stage with only its main source.
+    /// The plan of an affine stage with only its main source, whose map is `only`.
     fn linear_main(
-        &mut self,
+        &self,
         i: usize,
+        only: &Affine<StageId>,
         main: StageId,
         choice: &BTreeMap<usize, usize>,
     ) -> Option<LinearPlan> {
-        let StageKind::Linear(map) = &self.network.stages[i].kind else {
-            return None;
-        };
-        let mut only = map.clone();
-        only.terms.retain(|k, _| *k == main);
         let own = &self.candidates[&self.group[i]][choice[&self.group[i]]];
         let source = &self.candidates[&self.group[main.0]][choice[&self.group[main.0]]];
         best_strategy(
-            &only,
+            only,
             &BTreeMap::from([(main, source)]),
             own,
             &self.prices(i),
@@ -415,7 +398,7 @@ fn price_of(entry: Option<(f64, Option<(usize, usize)>)>) -> f64 {
 }
 
 fn best_strategy(
-    map: &girih_nn::Affine<StageId>,
+    map: &Affine<StageId>,
     sources: &BTreeMap<StageId, &Placement>,
     output: &Placement,
     prices: &StepPrices,

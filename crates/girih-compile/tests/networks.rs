@@ -1,4 +1,4 @@
-//! Networks with squares only, compiled against a made-up scheme and run in clear.
+//! Networks compiled against a made-up scheme and run in clear.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use girih_compile::{
     Calibration, ChainRequest, Compiled, INPUT, Network, Requirements, Scheme, Weights, compile,
 };
 use girih_he::{ClearEvaluator, HeProfile, Level, Leveled, NoiseProfile, Primitive};
-use girih_model::{Graph, GraphBuilder, Op};
+use girih_model::{ActivationKind, Graph, GraphBuilder, Op};
 use ndarray::{Array1, Array2, Array4, ArrayD, IxDyn};
 
 /// A scheme with prices that grow with N and level, and room for a fixed number of bits per slot.
@@ -154,7 +154,7 @@ fn residual() -> Graph {
 }
 
 /// Runs the compiled program in clear on a batch and returns the largest difference to the plain model.
-fn difference(graph: &Graph, compiled: &Compiled) -> f64 {
+fn difference(graph: &Graph, compiled: &Compiled, calibration: &Calibration) -> f64 {
     let batch = compiled.input.batch();
     let features: usize = graph.input_shape().iter().product();
     let mut shape = vec![batch];
@@ -193,7 +193,7 @@ fn difference(graph: &Graph, compiled: &Compiled) -> f64 {
     .expect("runs");
     let tiles: Vec<Vec<f64>> = outputs.iter().map(|(_, v)| v.values().to_vec()).collect();
     let y = compiled.output.unpack(&tiles, batch).expect("unpacks");
-    let network = Network::from_graph(graph, &Calibration::none()).expect("composes");
+    let network = Network::from_graph(graph, calibration).expect("composes");
     let rows = x.as_slice().expect("contiguous").chunks(features);
     let expected: Vec<f64> = rows.flat_map(|r| network.run(r)).collect();
     y.iter()
@@ -223,7 +223,7 @@ fn cryptonets_compiles_to_five_levels_and_few_rotations() {
             compiled.report
         );
         assert_eq!(compiled.report.depth, 5);
-        assert!(difference(&graph, &compiled) < 1e-9);
+        assert!(difference(&graph, &compiled, &Calibration::none()) < 1e-9);
         assert!(
             compiled.manifest.rotations.len() < 120,
             "{} rotation keys",
@@ -247,6 +247,70 @@ fn residual_networks_take_one_level_for_each_affine_part() {
         .expect("compiles");
         eprintln!("batch {batch}: {:?}\n{}", compiled.chain, compiled.report);
         assert_eq!(compiled.report.depth, 5);
-        assert!(difference(&graph, &compiled) < 1e-9);
+        assert!(difference(&graph, &compiled, &Calibration::none()) < 1e-9);
     }
+}
+
+/// conv - relu - pool - dense - sigmoid - dense.
+fn relu() -> Graph {
+    let mut b = GraphBuilder::new("relu", vec![1, 8, 8]).expect("shape");
+    let x = b.input();
+    let weight = Array4::from_shape_vec((3, 1, 3, 3), values(27, 0.4, 1)).expect("shape");
+    let conv = Op::Conv2d {
+        weight,
+        bias: None,
+        stride: [1, 1],
+        pad: [1; 4],
+        groups: 1,
+    };
+    let y = b.push("conv", conv, vec![x]).expect("conv");
+    let y = b
+        .push("relu", Op::Activation(ActivationKind::Relu), vec![y])
+        .expect("relu");
+    let pool = Op::AvgPool {
+        kernel: [2, 2],
+        stride: [2, 2],
+        pad: [0; 4],
+        count_include_pad: true,
+    };
+    let y = b.push("pool", pool, vec![y]).expect("pool");
+    let y = b.push("flat", Op::Flatten, vec![y]).expect("flat");
+    let dense = |rows: usize, cols: usize, seed| Op::Dense {
+        weight: Array2::from_shape_vec((rows, cols), values(rows * cols, 0.5, seed))
+            .expect("shape"),
+        bias: Some(Array1::from(values(rows, 0.1, seed + 1))),
+    };
+    let y = b.push("fc1", dense(6, 48, 3), vec![y]).expect("fc1");
+    let y = b
+        .push("sigmoid", Op::Activation(ActivationKind::Sigmoid), vec![y])
+        .expect("sigmoid");
+    let y = b.push("fc2", dense(2, 6, 5), vec![y]).expect("fc2");
+    b.finish(vec![y]).expect("graph")
+}
+
+#[test]
+fn activations_become_polynomials_on_the_range_of_the_samples() {
+    let graph = relu();
+    let samples = ArrayD::from_shape_vec(IxDyn(&[8, 1, 8, 8]), values(512, 0.9, 9)).expect("shape");
+    let missing = compile(&graph, &Requirements::default(), &Prices)
+        .expect_err("needs samples")
+        .to_string();
+    assert!(
+        missing.contains("relu") && missing.contains("--calibrate"),
+        "{missing}"
+    );
+    let requirements = Requirements {
+        calibration: Some(samples.clone()),
+        degree: Some(7),
+        ..Requirements::default()
+    };
+    let compiled = compile(&graph, &requirements, &Prices).expect("compiles");
+    // Two polynomials of depth 3 between three affine parts.
+    assert_eq!(compiled.report.depth, 9);
+    assert_eq!(compiled.report.fits.len(), 2);
+    for fit in &compiled.report.fits {
+        assert!(fit.range.0 <= fit.measured.0 && fit.measured.1 <= fit.range.1 && fit.degree == 7);
+    }
+    let calibration = Calibration::new(&samples, requirements.range_margin, requirements.degree);
+    assert!(difference(&graph, &compiled, &calibration) < 1e-9);
 }

@@ -5,7 +5,7 @@
 //! "Better Bootstrapping for Approximate Homomorphic Encryption", CT-RSA 2020). The page `docs/keyswitch.md`
 //! has the order of the computation, its costs and its noise.
 
-use girih_rns::{Digits, ExpandedDigits, Ntt, Poly, PolyQp, Ring};
+use girih_rns::{Digits, ExpandedDigits, Ntt, Poly, PolyQp, Ring, Then};
 
 use crate::keys::SwitchingKey;
 
@@ -17,23 +17,31 @@ pub(crate) type Pair = [Poly<Ntt>; 2];
 /// `(u_0, u_1)` over QP with `u_0 + u_1 s = P c s' + small`, for a key that switches `s'` to `s`.
 ///
 /// Cost: `l` inverse and `d (l + K) - l` forward transforms.
-pub(crate) fn switch(c: &Poly<Ntt>, key: &SwitchingKey, ring: &Ring) -> PairQp {
+pub(crate) fn switch_qp(c: &Poly<Ntt>, key: &SwitchingKey, ring: &Ring) -> PairQp {
     Digits::new(c, ring).inner_product(key.b(), key.a(), ring)
+}
+
+/// `(u_0, u_1)` over Q with `u_0 + u_1 s = c s' + small`, and what follows in the same pass: a sum, a
+/// rescaling, an automorphism.
+///
+/// Cost: as [`switch_qp`], and `2 (K + drop)` inverse and `2 (l - drop)` forward transforms.
+pub(crate) fn switch(c: &Poly<Ntt>, key: &SwitchingKey, then: &Then<'_>, ring: &Ring) -> Pair {
+    Digits::new(c, ring).product_divided(key.b(), key.a(), then, ring)
 }
 
 /// The digits of a polynomial for several key switches.
 ///
-/// Cost: as [`switch`]; memory of `d (l + K)` rows.
+/// Cost: `l` inverse and `d (l + K) - l` forward transforms; memory of `d (l + K)` rows.
 pub(crate) fn hoist(c: &Poly<Ntt>, ring: &Ring) -> ExpandedDigits {
     Digits::new(c, ring).expand(ring)
 }
 
-/// As [`switch`] for digits that were computed before: no transform.
-pub(crate) fn switch_hoisted(digits: &ExpandedDigits, key: &SwitchingKey, ring: &Ring) -> PairQp {
-    digits.inner_product(key.b(), key.a(), ring)
-}
-
-/// `round(u / P)` for both halves. Cost: `2 K` inverse and `2 l` forward transforms.
-pub(crate) fn mod_down([u0, u1]: &PairQp, ring: &Ring) -> Pair {
-    [u0.mod_down(ring), u1.mod_down(ring)]
+/// As [`switch`] for digits that were computed before: only the transforms of the division.
+pub(crate) fn switch_hoisted(
+    digits: &ExpandedDigits,
+    key: &SwitchingKey,
+    then: &Then<'_>,
+    ring: &Ring,
+) -> Pair {
+    digits.product_divided(key.b(), key.a(), then, ring)
 }

@@ -10,12 +10,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::extend::{Conversion, Prepared};
-use crate::par::{Work, for_each_limb, for_each_tile_pair};
-use crate::{Ntt, Poly, PolyQp, Ring};
+use crate::par::{TILE, Work, for_each_limb, for_each_tile, for_each_tile_pair};
+use crate::{GaloisElement, Ntt, Poly, PolyQp, Ring};
 
-/// Digits whose extended rows are held at a time per output row: bounds the scratch memory when
-/// digits are many, at the price of one more reduction per group.
-const DIGIT_GROUP: usize = 8;
+/// Most rows of extended digits that one tile holds at a time.
+const SCRATCH_ROWS: usize = 24;
 
 /// The digit ranges of a polynomial of `limbs` limbs.
 pub fn digit_ranges(ring: &Ring, limbs: usize) -> impl Iterator<Item = Range<usize>> {
@@ -97,85 +96,28 @@ impl<'a> Digits<'a> {
         a: &[PolyQp<Ntt>],
         ring: &Ring,
     ) -> [PolyQp<Ntt>; 2] {
-        let (n, limbs) = (ring.n(), self.source.limbs());
-        assert!(
-            a.len() >= self.len() && b.len() >= self.len(),
-            "a gadget vector has all digits"
-        );
-        let mut out = [PolyQp::unfilled(ring, limbs), PolyQp::unfilled(ring, limbs)];
-        let [out_b, out_a] = &mut out;
-        for_each_tile_pair(
-            &mut out_b.rows,
-            &mut out_a.rows,
-            n,
-            |first, tile_b, tile_a| {
-                let rows: Vec<usize> = (first..first + tile_b.len() / n).collect();
-                let mut scratch = ring
-                    .pool()
-                    .unfilled(rows.len() * DIGIT_GROUP.min(self.len()) * n);
-                for (group, digits) in self.digits.chunks(DIGIT_GROUP).enumerate() {
-                    let offset = group * DIGIT_GROUP;
-                    self.extend_group(ring, digits, &rows, &mut scratch);
-                    for (t, &r) in rows.iter().enumerate() {
-                        let left: Vec<&[u64]> = digits
-                            .iter()
-                            .enumerate()
-                            .map(|(d, digit)| match digit.range.contains(&r) && r < limbs {
-                                true => self.source.row(r),
-                                false => row_of(&scratch, n, d * rows.len() + t),
-                            })
-                            .collect();
-                        let right_b: Vec<&[u64]> = b[offset..offset + digits.len()]
-                            .iter()
-                            .map(|p| p.row_for(limbs, r))
-                            .collect();
-                        let right_a: Vec<&[u64]> = a[offset..offset + digits.len()]
-                            .iter()
-                            .map(|p| p.row_for(limbs, r))
-                            .collect();
-                        let outs = [
-                            &mut tile_b[t * n..(t + 1) * n],
-                            &mut tile_a[t * n..(t + 1) * n],
-                        ];
-                        let table = ring.table(ring.qp_index(limbs, r));
-                        let (kernels, q) = (table.kernels(), table.modulus());
-                        if group == 0 {
-                            kernels.inner_product_pair(q, outs, &left, [&right_b, &right_a], None);
-                        } else {
-                            kernels.inner_product_pair_acc(
-                                q,
-                                outs,
-                                &left,
-                                [&right_b, &right_a],
-                                None,
-                            );
-                        }
-                    }
-                }
-            },
-        );
-        out
+        inner_product(self, [b, a], ring)
     }
 
-    /// Extends the digits of a group to the rows of a tile: `scratch[d · rows + t]` receives the
-    /// evaluations of digit `d` modulo row `t`, unless the row is the digit's own.
-    fn extend_group(&self, ring: &Ring, digits: &[Digit], rows: &[usize], scratch: &mut [u64]) {
-        let (n, limbs) = (ring.n(), self.source.limbs());
-        for (digit, scratch) in digits.iter().zip(scratch.chunks_exact_mut(rows.len() * n)) {
-            let own = |r: usize| r < limbs && digit.range.contains(&r);
-            let (targets, mut out): (Vec<usize>, Vec<&mut [u64]>) = rows
-                .iter()
-                .zip(scratch.chunks_exact_mut(n))
-                .filter(|(r, _)| !own(**r))
-                .map(|(&r, row)| (ring.qp_index(limbs, r), row))
-                .unzip();
-            digit
-                .conversion
-                .convert(ring, &digit.prepared, &targets, &mut out);
-            for (&t, row) in targets.iter().zip(out) {
-                ring.table(t).forward(row);
-            }
-        }
+    /// `round((sum_d D_d b_d + P x) / (P S))` and the same with `a` and `y`, for `S` the product of
+    /// the last `drop` primes, followed by an automorphism: [`Digits::inner_product`], mod-down and
+    /// rescaling in one pass over the rows.
+    ///
+    /// The rows of the primes divided out come first; every other row then goes through the whole pipeline
+    /// while it is in cache, and all its transforms share the tables of its prime. Cost: the inner product, and
+    /// `2 (K + drop)` inverse and `2 (l - drop)` forward transforms.
+    ///
+    /// # Panics
+    /// If a vector has fewer digits or fewer limbs than the polynomial, `x` or `y` other limbs, or no limb remains.
+    #[must_use]
+    pub fn product_divided(
+        &self,
+        b: &[PolyQp<Ntt>],
+        a: &[PolyQp<Ntt>],
+        then: &Then<'_>,
+        ring: &Ring,
+    ) -> [Poly<Ntt>; 2] {
+        product_divided(self, [b, a], then, ring)
     }
 
     /// All digits extended to all rows, in evaluations: what several products share (hoisting; Halevi,
@@ -190,12 +132,14 @@ impl<'a> Digits<'a> {
             .iter()
             .map(|digit| {
                 let mut out = PolyQp::unfilled(ring, limbs);
-                crate::par::for_each_tile(&mut out.rows, n, |first, tile| {
+                for_each_tile(&mut out.rows, n, |first, tile| {
                     let rows: Vec<usize> = (first..first + tile.len() / n).collect();
-                    self.extend_group(ring, std::slice::from_ref(digit), &rows, tile);
-                    for (r, row) in rows.iter().zip(tile.chunks_exact_mut(n)) {
-                        if *r < limbs && digit.range.contains(r) {
-                            row.copy_from_slice(self.source.row(*r));
+                    digit.convert(ring, limbs, &rows, tile);
+                    for (&r, row) in rows.iter().zip(tile.chunks_exact_mut(n)) {
+                        if digit.owns(r, limbs) {
+                            row.copy_from_slice(self.source.row(r));
+                        } else {
+                            ring.table(ring.qp_index(limbs, r)).forward(row);
                         }
                     }
                 });
@@ -206,8 +150,34 @@ impl<'a> Digits<'a> {
     }
 }
 
-fn row_of(rows: &[u64], n: usize, i: usize) -> &[u64] {
-    &rows[i * n..(i + 1) * n]
+impl Digit {
+    /// Whether row `r` of a polynomial over `limbs` limbs and P is one of the digit's own primes.
+    fn owns(&self, r: usize, limbs: usize) -> bool {
+        r < limbs && self.range.contains(&r)
+    }
+
+    /// Coefficients of the digit modulo the given rows, those of its own primes left out.
+    fn convert(&self, ring: &Ring, limbs: usize, rows: &[usize], out: &mut [u64]) {
+        let (targets, mut out): (Vec<usize>, Vec<&mut [u64]>) = rows
+            .iter()
+            .zip(out.chunks_exact_mut(ring.n()))
+            .filter(|(r, _)| !self.owns(**r, limbs))
+            .map(|(&r, row)| (ring.qp_index(limbs, r), row))
+            .unzip();
+        self.conversion
+            .convert(ring, &self.prepared, &targets, &mut out);
+    }
+}
+
+/// What happens to a product with gadget vectors after the division by P.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Then<'a> {
+    /// Added to the two quotients, before the automorphism.
+    pub plus: [Option<&'a Poly<Ntt>>; 2],
+    /// The last primes of Q, divided out together with P.
+    pub drop: usize,
+    /// The automorphism applied at the end.
+    pub automorphism: Option<GaloisElement>,
 }
 
 /// The digits of a polynomial, extended to all rows, in evaluations.
@@ -240,42 +210,250 @@ impl ExpandedDigits {
         a: &[PolyQp<Ntt>],
         ring: &Ring,
     ) -> [PolyQp<Ntt>; 2] {
-        let (n, limbs, count) = (ring.n(), self.limbs, self.digits.len());
-        assert!(
-            a.len() >= count && b.len() >= count,
-            "a gadget vector has all digits"
-        );
-        let mut out = [PolyQp::unfilled(ring, limbs), PolyQp::unfilled(ring, limbs)];
-        let [out_b, out_a] = &mut out;
-        for_each_tile_pair(
-            &mut out_b.rows,
-            &mut out_a.rows,
-            n,
-            |first, tile_b, tile_a| {
-                for (t, (row_b, row_a)) in tile_b
-                    .chunks_exact_mut(n)
-                    .zip(tile_a.chunks_exact_mut(n))
-                    .enumerate()
-                {
-                    let r = first + t;
-                    let left: Vec<&[u64]> = self.digits.iter().map(|d| d.row(r)).collect();
-                    let right_b: Vec<&[u64]> =
-                        b[..count].iter().map(|p| p.row_for(limbs, r)).collect();
-                    let right_a: Vec<&[u64]> =
-                        a[..count].iter().map(|p| p.row_for(limbs, r)).collect();
-                    let table = ring.table(ring.qp_index(limbs, r));
-                    table.kernels().inner_product_pair(
-                        table.modulus(),
-                        [row_b, row_a],
-                        &left,
-                        [&right_b, &right_a],
-                        None,
-                    );
-                }
-            },
-        );
-        out
+        inner_product(self, [b, a], ring)
     }
+
+    /// As [`Digits::product_divided`], without the transforms of the digits.
+    ///
+    /// # Panics
+    /// As [`Digits::product_divided`].
+    #[must_use]
+    pub fn product_divided(
+        &self,
+        b: &[PolyQp<Ntt>],
+        a: &[PolyQp<Ntt>],
+        then: &Then<'_>,
+        ring: &Ring,
+    ) -> [Poly<Ntt>; 2] {
+        product_divided(self, [b, a], then, ring)
+    }
+}
+
+/// Digits that can be had in evaluations, row by row.
+trait DigitRows: Sync {
+    /// Number of digits.
+    fn count(&self) -> usize;
+    /// Number of primes of Q.
+    fn limbs(&self) -> usize;
+    /// Rows of scratch that one row of a tile needs.
+    fn scratch(&self) -> usize;
+    /// Converts all digits to the rows of a tile: digit `d` modulo row `t` into `scratch[d · tile + t]`.
+    fn convert(&self, ring: &Ring, rows: &[usize], scratch: &mut [u64]);
+    /// Row `r = rows[t]` of all digits, in evaluations.
+    fn row<'s>(
+        &'s self,
+        ring: &Ring,
+        rows: &[usize],
+        t: usize,
+        scratch: &'s mut [u64],
+    ) -> Vec<&'s [u64]>;
+}
+
+impl DigitRows for Digits<'_> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn limbs(&self) -> usize {
+        self.source.limbs()
+    }
+
+    fn scratch(&self) -> usize {
+        self.len()
+    }
+
+    fn convert(&self, ring: &Ring, rows: &[usize], scratch: &mut [u64]) {
+        let tiles = scratch.chunks_exact_mut(rows.len() * ring.n());
+        for (digit, scratch) in self.digits.iter().zip(tiles) {
+            digit.convert(ring, self.limbs(), rows, scratch);
+        }
+    }
+
+    fn row<'s>(
+        &'s self,
+        ring: &Ring,
+        rows: &[usize],
+        t: usize,
+        scratch: &'s mut [u64],
+    ) -> Vec<&'s [u64]> {
+        let (n, limbs, r) = (ring.n(), self.limbs(), rows[t]);
+        let table = ring.table(ring.qp_index(limbs, r));
+        self.digits
+            .iter()
+            .zip(scratch.chunks_exact_mut(rows.len() * n))
+            .map(|(digit, tile)| {
+                if digit.owns(r, limbs) {
+                    return self.source.row(r);
+                }
+                let row = &mut tile[t * n..(t + 1) * n];
+                table.forward(row);
+                &*row
+            })
+            .collect()
+    }
+}
+
+impl DigitRows for ExpandedDigits {
+    fn count(&self) -> usize {
+        self.digits.len()
+    }
+
+    fn limbs(&self) -> usize {
+        self.limbs
+    }
+
+    fn scratch(&self) -> usize {
+        0
+    }
+
+    fn convert(&self, _: &Ring, _: &[usize], _: &mut [u64]) {}
+
+    fn row<'s>(&'s self, _: &Ring, rows: &[usize], t: usize, _: &'s mut [u64]) -> Vec<&'s [u64]> {
+        self.digits.iter().map(|digit| digit.row(rows[t])).collect()
+    }
+}
+
+/// `f(t, [b_tile_t, a_tile_t])` with both inner products for every row of a tile.
+fn multiply_tile<D: DigitRows>(
+    digits: &D,
+    vectors: [&[PolyQp<Ntt>]; 2],
+    rows: &[usize],
+    ring: &Ring,
+    mut out: impl FnMut(usize, &mut dyn FnMut([&mut [u64]; 2])),
+) {
+    let (n, limbs, count) = (ring.n(), digits.limbs(), digits.count());
+    let mut scratch = ring.pool().unfilled(digits.scratch() * rows.len() * n);
+    digits.convert(ring, rows, &mut scratch);
+    for (t, &r) in rows.iter().enumerate() {
+        let left = digits.row(ring, rows, t, &mut scratch);
+        let [b, a] = vectors
+            .map(|v| -> Vec<&[u64]> { v[..count].iter().map(|p| p.row_for(limbs, r)).collect() });
+        let table = ring.table(ring.qp_index(limbs, r));
+        out(t, &mut |[x, y]| {
+            let q = table.modulus();
+            table
+                .kernels()
+                .inner_product_pair(q, [x, y], &left, [&b, &a], None);
+        });
+    }
+}
+
+/// Rows of a tile, so that the scratch stays bounded.
+fn tile_of<D: DigitRows>(digits: &D) -> usize {
+    (SCRATCH_ROWS / digits.scratch().max(1)).clamp(1, TILE)
+}
+
+fn check_vectors<D: DigitRows>(digits: &D, vectors: [&[PolyQp<Ntt>]; 2]) {
+    for v in vectors {
+        assert!(v.len() >= digits.count(), "a gadget vector has all digits");
+        assert!(
+            v.iter().all(|p| p.limbs() >= digits.limbs()),
+            "a gadget vector has all limbs"
+        );
+    }
+}
+
+fn inner_product<D: DigitRows>(
+    digits: &D,
+    vectors: [&[PolyQp<Ntt>]; 2],
+    ring: &Ring,
+) -> [PolyQp<Ntt>; 2] {
+    check_vectors(digits, vectors);
+    let (n, limbs) = (ring.n(), digits.limbs());
+    let mut out = [PolyQp::unfilled(ring, limbs), PolyQp::unfilled(ring, limbs)];
+    let [out_b, out_a] = &mut out;
+    for_each_tile_pair(
+        &mut out_b.rows,
+        &mut out_a.rows,
+        n,
+        tile_of(digits),
+        |first, x, y| {
+            let rows: Vec<usize> = (first..first + x.len() / n).collect();
+            multiply_tile(digits, vectors, &rows, ring, |t, product| {
+                let range = t * n..(t + 1) * n;
+                product([&mut x[range.clone()], &mut y[range]]);
+            });
+        },
+    );
+    out
+}
+
+fn product_divided<D: DigitRows>(
+    digits: &D,
+    vectors: [&[PolyQp<Ntt>]; 2],
+    then: &Then<'_>,
+    ring: &Ring,
+) -> [Poly<Ntt>; 2] {
+    check_vectors(digits, vectors);
+    let (n, limbs) = (ring.n(), digits.limbs());
+    for x in then.plus.iter().flatten() {
+        assert_eq!(x.limbs(), limbs, "operands have the same limbs");
+    }
+    let division = ring.division(limbs, then.drop, true);
+    let permutation = then.automorphism.map(|g| ring.permutation(g));
+    // Row `r` of P · plus[half], added to `row`.
+    let add = |half: usize, r: usize, row: &mut [u64]| {
+        if let (Some(x), true) = (then.plus[half], r < limbs) {
+            let table = ring.table(r);
+            let w = ring.special_product(r);
+            table
+                .kernels()
+                .mul_scalar_acc(table.modulus(), row, x.row(r), w);
+        }
+    };
+
+    // The primes divided out: q_(l - drop + 1) .. q_l, then P.
+    let mut prepared = [division.room(ring), division.room(ring)];
+    {
+        let [p0, p1] = &mut prepared;
+        let (sources0, sources1) = (p0.source_rows_mut(), p1.source_rows_mut());
+        for_each_tile_pair(sources0, sources1, n, tile_of(digits), |first, x, y| {
+            let start = division.kept() + first;
+            let rows: Vec<usize> = (start..start + x.len() / n).collect();
+            multiply_tile(digits, vectors, &rows, ring, |t, product| {
+                let (x, y) = (&mut x[t * n..(t + 1) * n], &mut y[t * n..(t + 1) * n]);
+                product([x, y]);
+                for (half, row) in [x, y].into_iter().enumerate() {
+                    add(half, rows[t], row);
+                    division.load(ring, first + t, row);
+                }
+            });
+        });
+    }
+    prepared.iter_mut().for_each(|p| division.finish(ring, p));
+
+    let kept = division.kept();
+    let mut out = [Poly::unfilled(ring, kept), Poly::unfilled(ring, kept)];
+    let [out_b, out_a] = &mut out;
+    for_each_tile_pair(
+        out_b.rows_mut(),
+        out_a.rows_mut(),
+        n,
+        tile_of(digits),
+        |first, x, y| {
+            let rows: Vec<usize> = (first..first + x.len() / n).collect();
+            let mut sums = ring.pool().unfilled(2 * n);
+            division.remainders(ring, &prepared[0], first, x);
+            division.remainders(ring, &prepared[1], first, y);
+            multiply_tile(digits, vectors, &rows, ring, |t, product| {
+                let (sum_x, sum_y) = sums.split_at_mut(n);
+                product([&mut *sum_x, &mut *sum_y]);
+                let (x, y) = (&mut x[t * n..(t + 1) * n], &mut y[t * n..(t + 1) * n]);
+                for (half, (row, sum)) in [(x, sum_x), (y, sum_y)].into_iter().enumerate() {
+                    let r = rows[t];
+                    add(half, r, sum);
+                    match &permutation {
+                        None => division.divide_row(ring, r, row, sum),
+                        Some(permutation) => {
+                            division.divide_sum(ring, r, row, sum);
+                            ring.table(r).kernels().permute(row, sum, permutation);
+                        }
+                    }
+                }
+            });
+        },
+    );
+    out
 }
 
 #[cfg(test)]
@@ -313,10 +491,10 @@ mod tests {
         }
 
         #[test]
-        fn products_are_sums_over_digits(seed: u64, limbs in 1usize..12, spare in 0usize..3) {
-            // One special prime and up to twelve digits: more than one group.
+        fn products_are_sums_over_digits(seed: u64, limbs in 1usize..12, spare in 0usize..3, special in 1usize..4) {
+            // From one digit to as many as there are limbs.
             let n = 16;
-            let primes = oracle::primes(n, 46, 15);
+            let primes = oracle::primes(n, 46, 14 + special);
             let (q, p) = primes.split_at(14);
             let ring = Ring::try_new(n, q, p).expect("ring");
             let a = oracle::random_coeff(&ring, limbs, seed).into_ntt(&ring);
@@ -338,6 +516,21 @@ mod tests {
             }
             prop_assert_eq!(&digits.inner_product(&left, &right, &ring), &expected);
             prop_assert_eq!(&expanded.inner_product(&left, &right, &ring), &expected);
+            // the fused pipeline is the sequence of its parts, bit for bit
+            let x = oracle::random_coeff(&ring, limbs, seed ^ 3).into_ntt(&ring);
+            let g = GaloisElement::rotation(n, 3);
+            let mut with_x = expected.clone();
+            with_x[0].add_p_times_assign(&x, &ring);
+            for drop in 0..limbs.min(3) {
+                for (plus, sums) in [([None, None], &expected), ([Some(&x), None], &with_x)] {
+                    let parts = [0, 1].map(|half| sums[half].mod_down_rescaled(drop, &ring));
+                    let then = Then { plus, drop, automorphism: None };
+                    prop_assert_eq!(&digits.product_divided(&left, &right, &then, &ring), &parts);
+                    let then = Then { automorphism: Some(g), ..then };
+                    let moved = parts.map(|p| p.automorphism(g, &ring));
+                    prop_assert_eq!(&expanded.product_divided(&left, &right, &then, &ring), &moved);
+                }
+            }
         }
     }
 }

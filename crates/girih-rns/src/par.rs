@@ -90,15 +90,15 @@ where
         .for_each(|(i, (x, y))| f(i, x, y));
 }
 
-/// Rows of one tile: a base conversion that writes four rows at once reads its sources once.
-const TILE: usize = 4;
+/// Most rows of one tile: a base conversion that writes several rows at once reads its sources once.
+pub const TILE: usize = 8;
 
-/// Rows of a tile, so that every thread gets some.
-fn tile_rows(rows: usize) -> usize {
-    (rows / (2 * threads())).clamp(1, TILE)
+/// Rows of a tile, at most `most`, so that every thread gets some.
+fn tile_rows(rows: usize, most: usize) -> usize {
+    (rows / (2 * threads())).clamp(1, most)
 }
 
-/// `f(first, tile)` for consecutive groups of up to four rows of `n` words, `first` being the index
+/// `f(first, tile)` for consecutive groups of up to [`TILE`] rows of `n` words, `first` being the index
 /// of the group's first row. Heavy work is assumed. `f` must treat the rows of a tile independently.
 ///
 /// # Panics
@@ -109,25 +109,26 @@ where
 {
     assert_eq!(rows.len() % n, 0, "a polynomial is made of whole rows");
     let count = rows.len() / n;
-    let tile = tile_rows(count);
     #[cfg(feature = "parallel")]
     if Work::Heavy.pays(rows.len(), count) {
         use rayon::prelude::*;
+        let tile = tile_rows(count, TILE);
         rows.par_chunks_mut(tile * n)
             .enumerate()
             .for_each(|(i, rows)| f(i * tile, rows));
         return;
     }
-    rows.chunks_mut(tile * n)
+    rows.chunks_mut(TILE * n)
         .enumerate()
-        .for_each(|(i, rows)| f(i * tile, rows));
+        .for_each(|(i, rows)| f(i * TILE, rows));
 }
 
-/// `f(first, a_tile, b_tile)` for groups of rows of two polynomials of one shape; see [`for_each_tile`].
+/// `f(first, a_tile, b_tile)` for groups of up to `most` rows of two polynomials of one shape; see
+/// [`for_each_tile`].
 ///
 /// # Panics
-/// If `a` and `b` differ in length or are not made of whole rows.
-pub fn for_each_tile_pair<F>(a: &mut [u64], b: &mut [u64], n: usize, f: F)
+/// If `a` and `b` differ in length or are not made of whole rows, or `most` is 0.
+pub fn for_each_tile_pair<F>(a: &mut [u64], b: &mut [u64], n: usize, most: usize, f: F)
 where
     F: Fn(usize, &mut [u64], &mut [u64]) + Sync + Send,
 {
@@ -138,20 +139,20 @@ where
     );
     assert_eq!(a.len() % n, 0, "a polynomial is made of whole rows");
     let count = a.len() / n;
-    let tile = tile_rows(count);
     #[cfg(feature = "parallel")]
     if Work::Heavy.pays(a.len(), count) {
         use rayon::prelude::*;
+        let tile = tile_rows(count, most);
         a.par_chunks_mut(tile * n)
             .zip(b.par_chunks_mut(tile * n))
             .enumerate()
             .for_each(|(i, (x, y))| f(i * tile, x, y));
         return;
     }
-    a.chunks_mut(tile * n)
-        .zip(b.chunks_mut(tile * n))
+    a.chunks_mut(most * n)
+        .zip(b.chunks_mut(most * n))
         .enumerate()
-        .for_each(|(i, (x, y))| f(i * tile, x, y));
+        .for_each(|(i, (x, y))| f(i * most, x, y));
 }
 
 #[cfg(test)]
@@ -164,7 +165,7 @@ mod tests {
             let mut a = vec![0u64; rows * n];
             let mut b = vec![0u64; rows * n];
             for_each_limb(&mut a, n, Work::Heavy, |i, row| {
-                row.iter_mut().for_each(|x| *x += 1 + i as u64)
+                row.iter_mut().for_each(|x| *x += 1 + i as u64);
             });
             for_each_limb_pair(&mut a, &mut b, n, Work::Light, |i, x, y| {
                 y.iter_mut()
@@ -176,7 +177,7 @@ mod tests {
                     row.iter_mut().for_each(|x| *x += 100 * (first + i) as u64);
                 }
             });
-            for_each_tile_pair(&mut a, &mut b, n, |first, x, y| {
+            for_each_tile_pair(&mut a, &mut b, n, 3, |first, x, y| {
                 for (i, row) in x.chunks_exact_mut(n).enumerate() {
                     row.iter_mut().for_each(|x| *x -= 100 * (first + i) as u64);
                 }

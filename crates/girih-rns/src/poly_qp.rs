@@ -298,14 +298,10 @@ impl PolyQp<Ntt> {
         let rows = &mut self.rows[range.start * n..range.end * n];
         for_each_limb(rows, n, Work::Light, |i, row| {
             let table = ring.table(start + i);
-            let q = table.modulus();
-            let p = ring
-                .p_primes()
-                .iter()
-                .fold(1, |p, &prime| q.mul(p, q.reduce(prime)));
+            let p = ring.special_product(start + i);
             table
                 .kernels()
-                .mul_scalar_acc(q, row, rhs(start + i), q.shoup(p));
+                .mul_scalar_acc(table.modulus(), row, rhs(start + i), p);
         });
     }
 }

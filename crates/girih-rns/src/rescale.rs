@@ -7,8 +7,8 @@
 
 use girih_ntt::ShoupPair;
 
-use crate::extend::Conversion;
-use crate::par::{Work, for_each_limb, for_each_tile};
+use crate::extend::{Conversion, Prepared};
+use crate::par::{TILE, Work, for_each_limb, for_each_tile, for_each_tile_pair};
 use crate::{Ntt, Poly, PolyQp, Ring};
 
 /// Constants of one division.
@@ -39,38 +39,151 @@ impl Division {
         }
     }
 
+    /// The primes divided by.
+    pub(crate) fn sources(&self) -> &[usize] {
+        self.conversion.sources()
+    }
+
+    /// Number of primes kept.
+    pub(crate) fn kept(&self) -> usize {
+        self.inverses.len()
+    }
+
+    /// Fills source row `i` from evaluations of `x` modulo that prime.
+    pub(crate) fn load(&self, ring: &Ring, i: usize, out: &mut [u64]) {
+        ring.table(self.sources()[i]).inverse(out);
+        self.conversion.scale_row(ring, i, out);
+    }
+
+    /// Room for the rows of the primes divided by.
+    pub(crate) fn room(&self, ring: &Ring) -> Prepared {
+        self.conversion.room(ring)
+    }
+
+    /// Ends the preparation, after every source row was loaded.
+    pub(crate) fn finish(&self, ring: &Ring, prepared: &mut Prepared) {
+        self.conversion.finish(ring, prepared);
+    }
+
+    /// `[x]_S` modulo the kept primes `first ..`, as coefficients.
+    pub(crate) fn remainders(
+        &self,
+        ring: &Ring,
+        prepared: &Prepared,
+        first: usize,
+        rows: &mut [u64],
+    ) {
+        let mut rows: Vec<&mut [u64]> = rows.chunks_exact_mut(ring.n()).collect();
+        let targets: Vec<usize> = (first..first + rows.len()).collect();
+        self.conversion.convert(ring, prepared, &targets, &mut rows);
+    }
+
+    /// Turns a row of remainders modulo prime `i` into `(x - remainder) S^-1`, as evaluations.
+    pub(crate) fn divide_row(&self, ring: &Ring, i: usize, remainder: &mut [u64], x: &[u64]) {
+        let table = ring.table(i);
+        table.forward(remainder);
+        // (remainder - x) (-S^-1)
+        let q = table.modulus();
+        let w = q.shoup(q.neg(self.inverses[i].w));
+        table.kernels().sub_mul_scalar_assign(q, remainder, x, w);
+    }
+
+    /// As [`Division::divide_row`], with the result in the place of `x`; the remainders are used up.
+    pub(crate) fn divide_sum(&self, ring: &Ring, i: usize, remainder: &mut [u64], x: &mut [u64]) {
+        let table = ring.table(i);
+        table.forward(remainder);
+        let q = table.modulus();
+        table
+            .kernels()
+            .sub_mul_scalar_assign(q, x, remainder, self.inverses[i]);
+    }
+
+    fn prepare<'a>(&self, ring: &Ring, row: &(impl Fn(usize) -> &'a [u64] + Sync)) -> Prepared {
+        let mut prepared = self.room(ring);
+        for_each_limb(
+            prepared.source_rows_mut(),
+            ring.n(),
+            Work::Heavy,
+            |i, out| {
+                out.copy_from_slice(row(self.sources()[i]));
+                self.load(ring, i, out);
+            },
+        );
+        self.finish(ring, &mut prepared);
+        prepared
+    }
+
     /// `round(x/S)`: `row(i)` is the row of prime index `i` of `x`, in evaluations.
     ///
     /// Cost: one inverse transform per divided prime, one forward transform per kept prime.
     fn divide<'a>(&self, ring: &Ring, row: impl Fn(usize) -> &'a [u64] + Sync) -> Poly<Ntt> {
         let n = ring.n();
-        let conversion = &self.conversion;
-        let mut prepared = conversion.room(ring);
-        for_each_limb(prepared.source_rows_mut(), n, Work::Heavy, |i, out| {
-            let source = conversion.sources()[i];
-            out.copy_from_slice(row(source));
-            ring.table(source).inverse(out);
-            conversion.scale_row(ring, i, out);
-        });
-        conversion.finish(ring, &mut prepared);
-        let mut out = Poly::unfilled(ring, self.inverses.len());
+        let prepared = self.prepare(ring, &row);
+        let mut out = Poly::unfilled(ring, self.kept());
         for_each_tile(out.rows_mut(), n, |first, rows| {
-            let mut rows: Vec<&mut [u64]> = rows.chunks_exact_mut(n).collect();
-            let targets: Vec<usize> = (first..first + rows.len()).collect();
-            conversion.convert(ring, &prepared, &targets, &mut rows);
-            for (i, remainder) in targets.iter().zip(rows) {
-                let table = ring.table(*i);
-                table.forward(remainder);
-                // out = (x - remainder) / S = (remainder - x) (-S^-1)
-                let q = table.modulus();
-                let w = q.shoup(q.neg(self.inverses[*i].w));
-                table
-                    .kernels()
-                    .sub_mul_scalar_assign(q, remainder, row(*i), w);
+            self.remainders(ring, &prepared, first, rows);
+            for (t, remainder) in rows.chunks_exact_mut(n).enumerate() {
+                self.divide_row(ring, first + t, remainder, row(first + t));
             }
         });
         out
     }
+
+    /// [`Division::divide`] of two polynomials, row by row, so that both use the tables of a prime at
+    /// once.
+    fn divide_pair<'a>(
+        &self,
+        ring: &Ring,
+        [row0, row1]: [&(dyn Fn(usize) -> &'a [u64] + Sync); 2],
+    ) -> [Poly<Ntt>; 2] {
+        let n = ring.n();
+        let prepared = [self.prepare(ring, &row0), self.prepare(ring, &row1)];
+        let mut out = [
+            Poly::unfilled(ring, self.kept()),
+            Poly::unfilled(ring, self.kept()),
+        ];
+        let [out0, out1] = &mut out;
+        for_each_tile_pair(
+            out0.rows_mut(),
+            out1.rows_mut(),
+            n,
+            TILE,
+            |first, rows0, rows1| {
+                self.remainders(ring, &prepared[0], first, rows0);
+                self.remainders(ring, &prepared[1], first, rows1);
+                let pairs = rows0.chunks_exact_mut(n).zip(rows1.chunks_exact_mut(n));
+                for (i, (r0, r1)) in (first..).zip(pairs) {
+                    self.divide_row(ring, i, r0, row0(i));
+                    self.divide_row(ring, i, r1, row1(i));
+                }
+            },
+        );
+        out
+    }
+}
+
+/// `(round(a / S), round(b / S))` as [`Poly::rescaled`] gives them, both halves of a row at once.
+///
+/// # Panics
+/// If the operands differ in limbs, `drop` is 0 or no limb would remain.
+#[must_use]
+pub fn rescaled_pair(a: &Poly<Ntt>, b: &Poly<Ntt>, drop: usize, ring: &Ring) -> [Poly<Ntt>; 2] {
+    assert_eq!(a.limbs(), b.limbs(), "operands have the same limbs");
+    let division = ring.division(a.limbs(), drop, false);
+    division.divide_pair(ring, [&|i| a.row(i), &|i| b.row(i)])
+}
+
+/// `(round(a / P), round(b / P))` as [`PolyQp::mod_down`] gives them, both halves of a row at once.
+///
+/// # Panics
+/// If the operands differ in limbs, or the ring has no special primes.
+#[must_use]
+pub fn mod_down_pair(a: &PolyQp<Ntt>, b: &PolyQp<Ntt>, ring: &Ring) -> [Poly<Ntt>; 2] {
+    assert_eq!(a.limbs(), b.limbs(), "operands have the same limbs");
+    let (limbs, q_len) = (a.limbs(), ring.q_len());
+    let at = |i: usize| if i < q_len { i } else { i - q_len + limbs };
+    ring.division(limbs, 0, true)
+        .divide_pair(ring, [&|i| a.row(at(i)), &|i| b.row(at(i))])
 }
 
 impl Poly<Ntt> {
@@ -150,6 +263,11 @@ mod tests {
             let a = oracle::random_coeff(&ring, limbs, seed);
             let rescaled = a.clone().into_ntt(&ring).rescaled(drop, &ring).into_coeff(&ring);
             prop_assert_eq!(rescaled.limbs(), limbs - drop);
+            let (x, y) = (a.clone().into_ntt(&ring), oracle::random_coeff(&ring, limbs, !seed).into_ntt(&ring));
+            prop_assert_eq!(
+                rescaled_pair(&x, &y, drop, &ring),
+                [x.rescaled(drop, &ring), y.rescaled(drop, &ring)]
+            );
             assert_nearest(
                 &oracle::lift_poly(&a, &ring),
                 &oracle::lift_poly(&rescaled, &ring),
@@ -167,7 +285,9 @@ mod tests {
             let ring = Ring::try_new(n, q, p).expect("ring");
             let a = oracle::random_qp(&ring, limbs, seed);
             let x = oracle::lift_qp(&a, &ring);
-            let down = a.into_ntt(&ring).mod_down_rescaled(drop, &ring).into_coeff(&ring);
+            let (a, b) = (a.into_ntt(&ring), oracle::random_qp(&ring, limbs, !seed).into_ntt(&ring));
+            prop_assert_eq!(mod_down_pair(&a, &b, &ring), [a.mod_down(&ring), b.mod_down(&ring)]);
+            let down = a.mod_down_rescaled(drop, &ring).into_coeff(&ring);
             prop_assert_eq!(down.limbs(), limbs - drop);
             assert_nearest(
                 &x,

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use girih_ntt::{Isa, Modulus, NttTable, Permutation, Pool};
+use girih_ntt::{Isa, Modulus, NttTable, Permutation, Pool, ShoupPair};
 
 use crate::extend::Conversion;
 use crate::rescale::Division;
@@ -166,6 +166,16 @@ impl Ring {
         } else {
             self.inner.q_len + row - limbs
         }
+    }
+
+    /// `P mod q` as a prepared factor, for prime `index` of Q.
+    pub(crate) fn special_product(&self, index: usize) -> ShoupPair {
+        let q = self.modulus(index);
+        q.shoup(
+            self.p_primes()
+                .iter()
+                .fold(1, |p, &prime| q.mul(p, q.reduce(prime))),
+        )
     }
 
     /// The recycled memory of this ring's polynomials.

@@ -1,11 +1,11 @@
 //! Products and their sums.
 
 use girih_he::{Error, Level, Result, State, rules};
-use girih_rns::{Ntt, Poly, PolyQp, par};
+use girih_rns::{Ntt, Poly, Then, par};
 
 use super::{Constant, Evaluator, Use};
 use crate::Ciphertext;
-use crate::keyswitch::{Pair, mod_down, switch};
+use crate::keyswitch::{Pair, switch};
 
 /// Terms of one pass: bounds the row references held at a time.
 const TERMS: usize = 512;
@@ -75,11 +75,13 @@ impl Evaluator {
     ) -> Result<Ciphertext> {
         let state = self.product_state(op, terms)?;
         let key = self.relinearization_key(op, state.level)?;
-        let [mut d0, mut d1, d2] = self.tensor(state.level, terms);
-        let [u0, u1] = mod_down(&switch(&d2, key, self.ring()), self.ring());
-        d0.add_assign(&u0, self.ring());
-        d1.add_assign(&u1, self.ring());
-        Ok(self.wrap(d0, d1, state))
+        let [d0, d1, d2] = self.tensor(state.level, terms);
+        let then = Then {
+            plus: [Some(&d0), Some(&d1)],
+            ..Then::default()
+        };
+        let [c0, c1] = switch(&d2, key, &then, self.ring());
+        Ok(self.wrap(c0, c1, state))
     }
 
     /// `rescale(sum a_i b_i)` with one division by `P q_l`: relinearisation and rescaling fused, which saves
@@ -92,17 +94,14 @@ impl Evaluator {
         let product = self.product_state(op, terms)?;
         let state = rules::rescale(product)?;
         let key = self.relinearization_key(op, product.level)?;
-        let ring = self.ring();
         let [d0, d1, d2] = self.tensor(product.level, terms);
-        let [mut u0, mut u1]: [PolyQp<Ntt>; 2] = switch(&d2, key, ring);
-        u0.add_p_times_assign(&d0, ring);
-        u1.add_p_times_assign(&d1, ring);
-        let drop = self.params.chain().at(product.level).rescale_limbs;
-        Ok(self.wrap(
-            u0.mod_down_rescaled(drop, ring),
-            u1.mod_down_rescaled(drop, ring),
-            state,
-        ))
+        let then = Then {
+            plus: [Some(&d0), Some(&d1)],
+            drop: self.params.chain().at(product.level).rescale_limbs,
+            automorphism: None,
+        };
+        let [c0, c1] = switch(&d2, key, &then, self.ring());
+        Ok(self.wrap(c0, c1, state))
     }
 
     fn product_state(

@@ -2,6 +2,8 @@
 
 use girih_he::{Level, Result, State, rules};
 
+use girih_rns::rescaled_pair;
+
 use super::Evaluator;
 use crate::Ciphertext;
 
@@ -19,11 +21,8 @@ impl Evaluator {
             self.ring(),
             self.params.chain().at(from.level).rescale_limbs,
         );
-        Ok(self.wrap(
-            a.c0().rescaled(drop, ring),
-            a.c1().rescaled(drop, ring),
-            state,
-        ))
+        let [c0, c1] = rescaled_pair(a.c0(), a.c1(), drop, ring);
+        Ok(self.wrap(c0, c1, state))
     }
 
     /// The same value on the canonical scale of a level that is not above.
@@ -51,11 +50,7 @@ impl Evaluator {
             state(above, true),
         );
         let [c0, c1] = self.times_integer(&low, factor);
-        let drop = info.rescale_limbs;
-        Ok(self.wrap(
-            c0.rescaled(drop, ring),
-            c1.rescaled(drop, ring),
-            state(target, false),
-        ))
+        let [c0, c1] = rescaled_pair(&c0, &c1, info.rescale_limbs, ring);
+        Ok(self.wrap(c0, c1, state(target, false)))
     }
 }

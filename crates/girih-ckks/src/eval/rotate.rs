@@ -1,12 +1,12 @@
 //! Rotations, conjugation and their sums.
 
 use girih_he::{Error, Result, Rotation, State};
-use girih_rns::{Ntt, Poly};
+use girih_rns::{Ntt, Poly, Then, mod_down_pair};
 
 use super::Evaluator;
 use crate::Ciphertext;
 use crate::keys::{GaloisKey, KeyId};
-use crate::keyswitch::{PairQp, hoist, mod_down, switch, switch_hoisted};
+use crate::keyswitch::{PairQp, hoist, switch, switch_hoisted, switch_qp};
 
 impl Evaluator {
     /// `out[i] = a[i + by]`: one key switch.
@@ -32,26 +32,10 @@ impl Evaluator {
         Ok(self.moved(a, state, key))
     }
 
+    /// `phi(a_0 + u_0, u_1)` for the switched half `(u_0, u_1)` of `a_1`.
     fn moved(&self, a: &Ciphertext, state: State, key: &GaloisKey) -> Ciphertext {
-        self.finish(a, state, key, &switch(a.c1(), &key.key, self.ring()))
-    }
-
-    /// Divides a switched `a_1` by P, adds `a_0` and applies the automorphism.
-    fn finish(
-        &self,
-        a: &Ciphertext,
-        state: State,
-        key: &GaloisKey,
-        switched: &PairQp,
-    ) -> Ciphertext {
-        let ring = self.ring();
-        let [mut u0, u1] = mod_down(switched, ring);
-        u0.add_assign(a.c0(), ring);
-        self.wrap(
-            u0.automorphism(key.element, ring),
-            u1.automorphism(key.element, ring),
-            state,
-        )
+        let [c0, c1] = switch(a.c1(), &key.key, &after(a, key), self.ring());
+        self.wrap(c0, c1, state)
     }
 
     /// Several rotations with one decomposition.
@@ -80,12 +64,11 @@ impl Evaluator {
             .into_iter()
             .map(|key| match key {
                 None => a.clone(),
-                Some(key) => self.finish(
-                    a,
-                    state,
-                    key,
-                    &switch_hoisted(&digits, &key.key, self.ring()),
-                ),
+                Some(key) => {
+                    let then = after(a, key);
+                    let [c0, c1] = switch_hoisted(&digits, &key.key, &then, self.ring());
+                    self.wrap(c0, c1, state)
+                }
             })
             .collect())
     }
@@ -119,7 +102,8 @@ impl Evaluator {
                 }
                 continue;
             };
-            let moved = switch(a.c1(), &key.key, ring).map(|u| u.automorphism(key.element, ring));
+            let moved =
+                switch_qp(a.c1(), &key.key, ring).map(|u| u.automorphism(key.element, ring));
             match &mut switched {
                 None => switched = Some(moved),
                 Some(sum) => sum
@@ -135,10 +119,19 @@ impl Evaluator {
         }
         let [mut c0, mut c1] = plain.ok_or(Error::EmptySum { op })?;
         if let Some(switched) = switched {
-            let [u0, u1] = mod_down(&switched, ring);
+            let [u0, u1] = mod_down_pair(&switched[0], &switched[1], ring);
             c0.add_assign(&u0, ring);
             c1.add_assign(&u1, ring);
         }
         Ok(self.wrap(c0, c1, state))
+    }
+}
+
+/// What follows the switch of `a_1`: `a_0` is added, the automorphism applied.
+fn after<'a>(a: &'a Ciphertext, key: &GaloisKey) -> Then<'a> {
+    Then {
+        plus: [Some(a.c0()), None],
+        drop: 0,
+        automorphism: Some(key.element),
     }
 }

@@ -1,8 +1,27 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod artifact;
+mod client;
+mod container;
+mod error;
 mod executor;
+pub mod files;
 mod metrics;
+mod scheme;
+mod server;
+mod tensor;
 
+pub use artifact::{
+    CLIENT_FILE, ClientPart, CompiledModel, ModelId, SERVER_FILE, ServerPart, WEIGHTS_FILE,
+    weights_from_bytes, weights_to_bytes,
+};
+pub use client::{Client, SECRET_KEY_FILE, with_batch};
+pub use error::{Error, FormatError, Result};
 pub use executor::{Executor, Progress, Run};
 pub use metrics::{LayerTiming, Share, Timings, peak_bytes, resident_bytes};
+pub use scheme::{CkksScheme, INSECURE, security, spec};
+pub use server::{
+    ENCRYPTED_WEIGHTS_FILE, EVALUATION_KEYS_FILE, PUBLIC_KEY_FILE, Server, encrypt_weights,
+};
+pub use tensor::{EncryptedTensor, Role, Tile};

@@ -1,0 +1,329 @@
+//! The server: holds a program, its constants and evaluation keys; sees ciphertexts only.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use girih_ckks::cost::{MachineSpeed, profile};
+use girih_ckks::{
+    Ciphertext, Encoder, Encryptor, EvaluationKeys, Evaluator, Params, PublicKey, Use,
+};
+use girih_he::{
+    ConstId, Constants, HeProfile, KeyManifest, Level, Op, Primitive, Program, State, ValueId,
+    verify,
+};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{CryptoRng, SeedableRng};
+use rayon::prelude::*;
+
+use crate::artifact::{ModelId, ServerPart};
+use crate::executor::{Executor, Progress};
+use crate::metrics::Timings;
+use crate::tensor::{EncryptedTensor, Role, Tile};
+use crate::{Error, FormatError, Result};
+
+/// Name of the evaluation keys' file in the server's folder.
+pub const EVALUATION_KEYS_FILE: &str = "evaluation.keys";
+/// Name of the public key's file in the server's folder.
+pub const PUBLIC_KEY_FILE: &str = "public.key";
+/// Name of the encrypted weights' file in the server's folder.
+pub const ENCRYPTED_WEIGHTS_FILE: &str = "weights.ct";
+
+/// A server of one compiled model for one client's keys.
+pub struct Server {
+    id: ModelId,
+    outputs: Vec<String>,
+    params: Params,
+    evaluator: Evaluator,
+    executor: Executor<Evaluator>,
+    states: Vec<State>,
+    inputs: Vec<String>,
+    weights: BTreeMap<String, Ciphertext>,
+}
+
+impl Server {
+    /// A server; constants are encoded by [`encode`](Self::encode) or on first use.
+    ///
+    /// # Errors
+    /// Keys of other parameters or lacking what the program needs (all of it is named); a program that breaks a rule.
+    pub fn try_new(part: ServerPart, keys: EvaluationKeys) -> Result<Server> {
+        let params = keys.params().clone();
+        if *params.spec() != part.spec {
+            return Err(girih_ckks::Error::ParamsMismatch {
+                what: "evaluation keys",
+            }
+            .into());
+        }
+        let needed = verify(&part.program, params.top())?;
+        let missing = missing_keys(&needed, &keys.manifest());
+        if !missing.is_empty() {
+            return Err(Error::MissingKeys { missing });
+        }
+        let states = girih_he::states(&part.program, params.top())?;
+        let evaluator = Evaluator::new(keys);
+        let prices = profile(&params, &MachineSpeed::shipped(params.n(), 1));
+        let inputs = part
+            .program
+            .inputs()
+            .map(|(name, _)| name.to_string())
+            .collect();
+        let program = Arc::new(part.program);
+        let weigh = |v: ValueId| predicted_seconds(&program, v, &states, &prices);
+        let executor = Executor::try_new(program.clone(), &part.constants, &evaluator, weigh)?;
+        Ok(Server {
+            id: part.id,
+            outputs: part.outputs,
+            params,
+            evaluator,
+            executor,
+            states,
+            inputs,
+            weights: BTreeMap::new(),
+        })
+    }
+
+    /// The parameters.
+    #[must_use]
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Hands over the encrypted weights.
+    ///
+    /// # Errors
+    /// Weights of another model, or a name that the program does not read.
+    pub fn set_weights(&mut self, weights: &EncryptedTensor) -> Result<()> {
+        weights.check(&self.id, Role::Weights)?;
+        let [tiles] = &weights.chunks[..] else {
+            let why = format!("{} chunks, expected one", weights.chunks.len());
+            return Err(FormatError::field("weights", why).of("encrypted weights"));
+        };
+        for (name, tile) in weights.names.iter().zip(tiles) {
+            if !self.inputs.contains(name) {
+                return Err(FormatError::field(
+                    "weights",
+                    format!("the program reads no {name:?}"),
+                )
+                .of("encrypted weights"));
+            }
+            self.weights.insert(name.clone(), tile.expand(&self.params));
+        }
+        Ok(())
+    }
+
+    /// Encodes every constant at every level and scale at which the program uses it, in parallel.
+    ///
+    /// # Errors
+    /// Values that overflow the modulus.
+    pub fn encode(&self) -> Result<()> {
+        let wanted = encodings(self.executor.program(), &self.states);
+        wanted
+            .into_par_iter()
+            .try_for_each(|(id, level, factor, product)| {
+                let usage = match (factor, product) {
+                    (true, _) => Use::Factor,
+                    (false, true) => Use::ProductTerm,
+                    (false, false) => Use::Term,
+                };
+                match self.executor.constant(id) {
+                    Some(constant) => self
+                        .evaluator
+                        .prepare(constant, level, usage)
+                        .map_err(Error::from),
+                    None => Ok(()),
+                }
+            })
+    }
+
+    /// Bytes of the encoded constants.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> u64 {
+        let count = self.executor.program().constants.len();
+        let ids = (0..count).map(|i| ConstId(i as u32));
+        ids.filter_map(|id| self.executor.constant(id))
+            .map(|c| c.encoded_bytes() as u64)
+            .sum()
+    }
+
+    /// Evaluates the model on every chunk of an encrypted input.
+    ///
+    /// # Errors
+    /// An input of another model, missing or unknown ciphertexts, ciphertexts at other levels than the program wants.
+    pub fn evaluate(
+        &self,
+        input: &EncryptedTensor,
+        progress: Option<Progress<'_>>,
+    ) -> Result<(EncryptedTensor, Timings)> {
+        input.check(&self.id, Role::Input)?;
+        let mut timings = Timings::default();
+        let mut chunks = Vec::with_capacity(input.chunks.len());
+        let count = input.chunks.len().max(1) as f64;
+        for (i, tiles) in input.chunks.iter().enumerate() {
+            let mut named: BTreeMap<String, Ciphertext> = input
+                .names
+                .iter()
+                .cloned()
+                .zip(tiles.iter().map(|t| t.expand(&self.params)))
+                .collect();
+            self.check_levels(&named)?;
+            named.extend(
+                self.weights
+                    .iter()
+                    .map(|(name, c)| (name.clone(), c.clone())),
+            );
+            let part = |f: f64| {
+                if let Some(progress) = progress {
+                    progress((i as f64 + f) / count);
+                }
+            };
+            let run = self.executor.run(&self.evaluator, named, Some(&part))?;
+            timings.merge(&run.timings);
+            let mut results: BTreeMap<String, Ciphertext> = run.outputs.into_iter().collect();
+            let tiles = self
+                .outputs
+                .iter()
+                .filter_map(|name| results.remove(name))
+                .map(Tile::Full)
+                .collect();
+            chunks.push(tiles);
+        }
+        let output = EncryptedTensor {
+            model: self.id.clone(),
+            role: Role::Output,
+            samples: input.samples,
+            names: self.outputs.clone(),
+            chunks,
+        };
+        Ok((output, timings))
+    }
+
+    /// Inputs must be at the level and scale that the program was compiled for.
+    fn check_levels(&self, inputs: &BTreeMap<String, Ciphertext>) -> Result<()> {
+        for (name, v) in self.executor.program().inputs() {
+            let Some(ciphertext) = inputs.get(name) else {
+                continue;
+            };
+            let State { level, product } = self.states[v.index()];
+            if ciphertext.level() != level || ciphertext.is_product() != product {
+                return Err(girih_he::Error::Input {
+                    name: name.to_string(),
+                    why: format!("is at {}, the program wants {level}", ciphertext.level()),
+                }
+                .into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Encrypts weights for a client, with the client's public key.
+///
+/// # Errors
+/// Weights without a level in the client part, a key of other parameters.
+pub fn encrypt_weights<R: CryptoRng>(
+    weights: &Constants,
+    part: &crate::ClientPart,
+    key: &PublicKey,
+    rng: &mut R,
+) -> Result<EncryptedTensor> {
+    let params = key.params().clone();
+    let encoder = Encoder::new(&params);
+    let jobs: Vec<(&String, Level, [u8; 32])> = part
+        .weights
+        .iter()
+        .map(|(name, level)| {
+            let mut seed = [0; 32];
+            rng.fill_bytes(&mut seed);
+            (name, *level, seed)
+        })
+        .collect();
+    let tiles = jobs
+        .par_iter()
+        .map(|(name, level, seed)| {
+            let values = weights
+                .get(name)
+                .ok_or_else(|| girih_he::Error::MissingConstant {
+                    name: name.to_string(),
+                })?;
+            let scale = params.chain().scale(*level);
+            let plaintext = encoder
+                .encode(values, *level, scale)
+                .map_err(girih_ckks::Error::from)?;
+            Ok(Tile::Full(
+                Encryptor::new(key).encrypt(&plaintext, &mut ChaCha20Rng::from_seed(*seed))?,
+            ))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(EncryptedTensor {
+        model: part.id.clone(),
+        role: Role::Weights,
+        samples: 0,
+        names: jobs.into_iter().map(|(name, _, _)| name.clone()).collect(),
+        chunks: vec![tiles],
+    })
+}
+
+/// In words, the keys of `needed` that `given` lacks or holds for lower levels only.
+fn missing_keys(needed: &KeyManifest, given: &KeyManifest) -> Vec<String> {
+    let lacks = |needed: Option<Level>, given: Option<Level>| match (needed, given) {
+        (Some(n), Some(g)) => g < n,
+        (Some(_), None) => true,
+        (None, _) => false,
+    };
+    let mut missing = Vec::new();
+    if lacks(needed.relinearization, given.relinearization) {
+        missing.push("relinearisation".to_string());
+    }
+    for (rotation, level) in &needed.rotations {
+        if lacks(Some(*level), given.rotations.get(rotation).copied()) {
+            missing.push(format!("rotation {rotation} at {level}"));
+        }
+    }
+    if lacks(needed.conjugation, given.conjugation) {
+        missing.push("conjugation".to_string());
+    }
+    missing
+}
+
+/// Every `(constant, level, as a factor, next to a product)` at which a program uses its constants.
+fn encodings(program: &Program, states: &[State]) -> BTreeSet<(ConstId, Level, bool, bool)> {
+    let mut wanted = BTreeSet::new();
+    let mut add = |v: &ValueId, p: &ConstId, factor: bool| {
+        let State { level, product } = states[v.index()];
+        wanted.insert((*p, level, factor, product && !factor));
+    };
+    for inst in &program.insts {
+        match &inst.op {
+            Op::AddPlain(v, p) => add(v, p, false),
+            Op::MulPlain(v, p) => add(v, p, true),
+            Op::DotPlain(terms) => terms.iter().for_each(|(v, p)| add(v, p, true)),
+            _ => {}
+        }
+    }
+    wanted
+}
+
+/// Seconds of one instruction on one thread, as priced; shares of the work for the progress report.
+fn predicted_seconds(program: &Program, v: ValueId, states: &[State], prices: &HeProfile) -> f64 {
+    let op = &program.insts[v.index()].op;
+    let level = op
+        .operands()
+        .first()
+        .map_or_else(|| states[v.index()].level, |o| states[o.index()].level);
+    let of = |p: Primitive| prices.seconds_of(p, level);
+    match op {
+        Op::Input(_) => 0.0,
+        Op::Add(..) | Op::Sub(..) | Op::Neg(_) | Op::AddPlain(..) | Op::AddScalar(..) => {
+            of(Primitive::Add)
+        }
+        Op::MulPlain(..) => of(Primitive::MulPlain),
+        Op::MulScalar(..) => of(Primitive::MulScalar),
+        Op::Mul(..) => of(Primitive::Mul) + of(Primitive::Relinearize),
+        Op::Dot(terms) => terms.len() as f64 * of(Primitive::Mul) + of(Primitive::Relinearize),
+        Op::DotPlain(terms) => terms.len() as f64 * of(Primitive::MulPlain),
+        Op::Rotate(..) | Op::Conjugate(_) => of(Primitive::HoistedRotate),
+        Op::SumRotated(terms) => terms.len() as f64 * of(Primitive::Rotate),
+        Op::Rescale(_) => of(Primitive::Rescale),
+        Op::DropTo(..) => of(Primitive::DropTo),
+        Op::Bootstrap(_) => of(Primitive::Bootstrap),
+    }
+}

@@ -1,0 +1,5 @@
+//! Compiled models evaluated under real keys, and the files that go between the roles.
+
+mod common;
+mod files;
+mod sessions;

@@ -57,6 +57,14 @@ pub enum Error {
         /// The entry there.
         index: u32,
     },
+    /// concrete-ntt has no plan for this length and modulus.
+    #[error("concrete-ntt has no plan for length {n} and modulus {q}; use `NttTable::try_new`")]
+    Concrete {
+        /// The refused length.
+        n: usize,
+        /// The refused modulus.
+        q: u64,
+    },
     /// A Galois element must be odd.
     #[error("Galois element {g} is even: X -> X^{g} is not an automorphism")]
     EvenGaloisElement {

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+#[cfg(feature = "concrete")]
+mod concrete;
 mod error;
 mod isa;
 mod modulus;

@@ -25,6 +25,9 @@ pub struct NttTable {
     kernels: &'static Kernels,
     plan: Plan,
     exponents: OnceLock<Box<[u32]>>,
+    /// Runs the transforms instead of the plan.
+    #[cfg(feature = "concrete")]
+    concrete: Option<crate::concrete::Concrete>,
 }
 
 impl NttTable {
@@ -62,7 +65,22 @@ impl NttTable {
             kernels,
             plan,
             exponents: OnceLock::new(),
+            #[cfg(feature = "concrete")]
+            concrete: None,
         })
+    }
+
+    /// The table of length `n` modulo `q` whose transforms concrete-ntt runs; order, values and row
+    /// kernels are those of [`NttTable::try_new`]. Feature `concrete`.
+    ///
+    /// # Errors
+    /// As [`NttTable::try_new`], and [`Error::Concrete`] where concrete-ntt has no plan (below n = 16).
+    #[cfg(feature = "concrete")]
+    pub fn try_new_concrete(n: usize, q: u64) -> Result<NttTable> {
+        let mut table = NttTable::try_new(n, q)?;
+        let backend = crate::concrete::Concrete::new(n, &table.q, table.psi, table.exponents());
+        table.concrete = Some(backend.ok_or(Error::Concrete { n, q })?);
+        Ok(table)
     }
 
     /// `row[i] <- a(psi^exponents()[i]) mod q` for the polynomial with coefficients `row`.
@@ -72,6 +90,11 @@ impl NttTable {
     /// # Panics
     /// If `row.len()` is not `n`.
     pub fn forward(&self, row: &mut [u64]) {
+        #[cfg(feature = "concrete")]
+        if let Some(concrete) = &self.concrete {
+            assert_eq!(row.len(), self.n(), "a row has n words");
+            return concrete.forward(row);
+        }
         self.kernels.ntt_forward(&self.plan, row);
     }
 
@@ -80,6 +103,11 @@ impl NttTable {
     /// # Panics
     /// If `row.len()` is not `n`.
     pub fn inverse(&self, row: &mut [u64]) {
+        #[cfg(feature = "concrete")]
+        if let Some(concrete) = &self.concrete {
+            assert_eq!(row.len(), self.n(), "a row has n words");
+            return concrete.inverse(&self.q, row);
+        }
         self.kernels.ntt_inverse(&self.plan, row);
     }
 
@@ -260,6 +288,29 @@ mod tests {
                 expected[(j % 32) as usize] = if j < 32 { *c } else { q.neg(*c) };
             }
             assert_eq!(row, expected, "k = {k}");
+        }
+    }
+
+    #[cfg(feature = "concrete")]
+    #[test]
+    fn the_concrete_backend_gives_the_same_values() {
+        for n in [16, 64, 1 << 12] {
+            for q in crate::conformance::border_primes(n) {
+                let native = NttTable::try_new(n, q).expect("table");
+                let Ok(concrete) = NttTable::try_new_concrete(n, q) else {
+                    assert!(n < 32 || q < 1 << 20, "no plan for n = {n}, q = {q}");
+                    continue;
+                };
+                let row: Vec<u64> = (1..=n as u64)
+                    .map(|i| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) % q)
+                    .collect();
+                let (mut a, mut b) = (row.clone(), row.clone());
+                native.forward(&mut a);
+                concrete.forward(&mut b);
+                assert_eq!(a, b, "n = {n}, q = {q}");
+                concrete.inverse(&mut b);
+                assert_eq!(b, row, "n = {n}, q = {q}");
+            }
         }
     }
 

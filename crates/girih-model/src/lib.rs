@@ -4,6 +4,7 @@
 pub mod display;
 pub mod error;
 pub mod graph;
+#[cfg(feature = "onnx")]
 pub mod onnx;
 pub mod op;
 pub mod passes;
@@ -12,5 +13,6 @@ pub mod shape;
 
 pub use error::{ModelError, Result, UnsupportedNode};
 pub use graph::{Graph, GraphBuilder, Node, NodeId};
+#[cfg(feature = "onnx")]
 pub use onnx::{load_onnx, load_onnx_bytes};
 pub use op::{ActivationKind, Op};

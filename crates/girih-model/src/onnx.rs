@@ -14,6 +14,9 @@ mod constant;
 mod dims;
 mod fold;
 mod gelu;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod hostile;
 mod import;
 mod layers;
 mod layout;
@@ -111,6 +114,7 @@ fn guarded<T>(call: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

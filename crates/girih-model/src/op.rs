@@ -228,19 +228,19 @@ pub fn erf(x: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// Known answers to 16 digits (Abramowitz and Stegun, table 7.1, continued with mpmath at 30 digits).
+    /// Known answers to 15 or 16 digits (Abramowitz and Stegun, table 7.1, continued with mpmath at 30 digits).
     #[test]
     fn erf_matches_known_answers() {
         let table = [
             (0.0, 0.0),
-            (0.1, 0.112462916018284892),
-            (0.5, 0.520499877813046538),
-            (1.0, 0.842700792949714869),
-            (2.0, 0.995322265018952734),
-            (2.9, 0.999958902121900544),
-            (3.0, 0.999977909503001415),
-            (3.5, 0.999999256901627658),
-            (5.0, 0.999999999998462540),
+            (0.1, 0.1124629160182849),
+            (0.5, 0.5204998778130465),
+            (1.0, 0.8427007929497149),
+            (2.0, 0.9953222650189527),
+            (2.9, 0.9999589021219005),
+            (3.0, 0.9999779095030014),
+            (3.5, 0.9999992569016276),
+            (5.0, 0.9999999999984626),
         ];
         for (x, want) in table {
             for sign in [1.0, -1.0] {
@@ -279,7 +279,7 @@ mod tests {
             assert_eq!(kind.eval(0.0), at_zero, "{kind:?}");
             assert!(kind.eval(800.0).is_finite(), "{kind:?}");
         }
-        assert!((Gelu.eval(1.0) - 0.841344746068542949).abs() < 1e-15);
+        assert!((Gelu.eval(1.0) - 0.8413447460685429).abs() < 1e-15);
         assert!((GeluTanh.eval(1.0) - 0.841191990607477).abs() < 1e-12);
     }
 }

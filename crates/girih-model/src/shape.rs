@@ -278,6 +278,14 @@ fn window_plane(
     stride: [usize; 2],
     [top, left, bottom, right]: [usize; 4],
 ) -> Option<(usize, usize)> {
+    // Products of two of these are formed later and must not overflow.
+    let all = kernel
+        .iter()
+        .chain(&stride)
+        .chain([&top, &left, &bottom, &right]);
+    if all.into_iter().any(|v| *v > MAX_VALUES) {
+        return None;
+    }
     Some((
         windows(size[0], top, bottom, kernel[0], stride[0])?,
         windows(size[1], left, right, kernel[1], stride[1])?,
@@ -356,6 +364,12 @@ mod tests {
         check(pool([2, 2], [2, 2], [0; 4]), &[3, 8, 7], Some(&[3, 4, 3]));
         check(pool([3, 3], [2, 2], [1; 4]), &[3, 8, 7], Some(&[3, 4, 4]));
         check(pool([2, 2], [2, 2], [2, 0, 0, 0]), &[3, 8, 7], None);
+        let huge = 1 << 40;
+        check(
+            pool([huge; 2], [huge / 2; 2], [huge - 1; 4]),
+            &[3, 8, 7],
+            None,
+        );
         check(Op::GlobalAvgPool, &[3, 8, 7], Some(&[3, 1, 1]));
         check(Op::GlobalAvgPool, &[3], None);
     }

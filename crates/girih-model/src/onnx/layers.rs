@@ -301,6 +301,8 @@ fn sum(c: &mut Context, node: &NodeProto) -> Result<Value, Refusal> {
     Ok(Value::Tensor(acc))
 }
 
+type Map = fn(f64) -> f64;
+
 /// `x op k`, or with `swapped` `k op x`, as a factor and a summand.
 fn with_constant(
     c: &mut Context,
@@ -332,8 +334,7 @@ fn with_constant(
     aligned.extend(shape);
     let aligned = &aligned[1..];
     let values = k.to_float();
-    let (factor, summand): (fn(f64) -> f64, fn(f64) -> f64) = match (node.op_type.as_str(), swapped)
-    {
+    let (factor, summand): (Map, Map) = match (node.op_type.as_str(), swapped) {
         ("Add", _) => (|_| 1.0, |k| k),
         ("Sub", false) => (|_| 1.0, |k| -k),
         ("Sub", true) => (|_| -1.0, |k| k),

@@ -26,6 +26,26 @@ fn cases(list: &str) -> Vec<Value> {
     cases
 }
 
+/// Every model that the tests read is the one whose checksum is on record.
+#[test]
+fn model_files_are_those_on_record() {
+    let text = std::fs::read_to_string(ops("SHA256SUMS")).unwrap();
+    let mut listed = 0;
+    for line in text.lines() {
+        let (sum, file) = line.split_once("  ").unwrap();
+        let bytes = std::fs::read(ops(file)).unwrap();
+        assert_eq!(girih_fixtures::sha256::hex(&bytes), sum, "{file}");
+        listed += 1;
+    }
+    let present: usize = ["accepted", "refused", "golden", "."]
+        .iter()
+        .flat_map(|folder| std::fs::read_dir(ops(folder)).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|p| p.extension().is_some_and(|e| e == "onnx" || e == "json"))
+        .count();
+    assert_eq!(listed, present, "files that SHA256SUMS does not list");
+}
+
 fn name(case: &Value) -> &str {
     case["name"].as_str().unwrap()
 }

@@ -36,6 +36,15 @@ pub(crate) fn hoist(c: &Poly<Ntt>, ring: &Ring) -> ExpandedDigits {
     Digits::new(c, ring).expand(ring)
 }
 
+/// As [`switch_qp`] for digits that were computed before: no transform.
+pub(crate) fn switch_qp_hoisted(
+    digits: &ExpandedDigits,
+    key: &SwitchingKey,
+    ring: &Ring,
+) -> PairQp {
+    digits.inner_product(key.b(), key.a(), ring)
+}
+
 /// As [`switch`] for digits that were computed before: only the transforms of the division.
 pub(crate) fn switch_hoisted(
     digits: &ExpandedDigits,

@@ -1,12 +1,12 @@
 //! Rotations, conjugation and their sums.
 
 use girih_he::{Error, Result, Rotation, State};
-use girih_rns::{Ntt, Poly, Then, mod_down_pair};
+use girih_rns::{ExpandedDigits, Ntt, Poly, Ring, Then, mod_down_pair};
 
 use super::Evaluator;
 use crate::Ciphertext;
 use crate::keys::{GaloisKey, KeyId};
-use crate::keyswitch::{PairQp, hoist, switch, switch_hoisted, switch_qp};
+use crate::keyswitch::{PairQp, hoist, switch, switch_hoisted, switch_qp, switch_qp_hoisted};
 
 impl Evaluator {
     /// `out[i] = a[i + by]`: one key switch.
@@ -73,7 +73,8 @@ impl Evaluator {
             .collect())
     }
 
-    /// `sum rotate(a_i, r_i)`: the switched halves are permuted and added over QP, one division by P.
+    /// `sum rotate(a_i, r_i)`: the switched halves are permuted and added over QP, one division by P. An operand
+    /// that occurs several times is decomposed once.
     pub(super) fn sum_of_rotations(&self, terms: &[(&Ciphertext, Rotation)]) -> Result<Ciphertext> {
         let op = "sum_rotated";
         let state = self.common_state(op, terms.iter().map(|t| t.0))?;
@@ -91,6 +92,13 @@ impl Evaluator {
                     .map(Some),
             })
             .collect::<Result<Vec<_>>>()?;
+        let mut shared = SharedDigits::new(
+            terms
+                .iter()
+                .zip(&keys)
+                .filter(|(_, k)| k.is_some())
+                .map(|(t, _)| t.0),
+        );
         for ((a, _), key) in terms.iter().zip(keys) {
             let Some(key) = key else {
                 match &mut plain {
@@ -102,8 +110,11 @@ impl Evaluator {
                 }
                 continue;
             };
-            let moved =
-                switch_qp(a.c1(), &key.key, ring).map(|u| u.automorphism(key.element, ring));
+            let moved = match shared.of(a, ring) {
+                Some(digits) => switch_qp_hoisted(digits, &key.key, ring),
+                None => switch_qp(a.c1(), &key.key, ring),
+            };
+            let moved = moved.map(|u| u.automorphism(key.element, ring));
             match &mut switched {
                 None => switched = Some(moved),
                 Some(sum) => sum
@@ -124,6 +135,43 @@ impl Evaluator {
             c1.add_assign(&u1, ring);
         }
         Ok(self.wrap(c0, c1, state))
+    }
+}
+
+/// The digits of operands that are rotated more than once; operands are told apart by their address.
+struct SharedDigits {
+    repeated: Vec<*const Ciphertext>,
+    digits: Vec<(*const Ciphertext, ExpandedDigits)>,
+}
+
+impl SharedDigits {
+    fn new<'a>(operands: impl Iterator<Item = &'a Ciphertext>) -> Self {
+        let mut all: Vec<*const Ciphertext> = operands.map(std::ptr::from_ref).collect();
+        all.sort_unstable();
+        let repeated = all
+            .windows(2)
+            .filter(|w| w[0] == w[1])
+            .map(|w| w[0])
+            .collect();
+        SharedDigits {
+            repeated,
+            digits: Vec::new(),
+        }
+    }
+
+    fn of(&mut self, a: &Ciphertext, ring: &Ring) -> Option<&ExpandedDigits> {
+        let address = std::ptr::from_ref(a);
+        if !self.repeated.contains(&address) {
+            return None;
+        }
+        let at = match self.digits.iter().position(|d| d.0 == address) {
+            Some(at) => at,
+            None => {
+                self.digits.push((address, hoist(a.c1(), ring)));
+                self.digits.len() - 1
+            }
+        };
+        Some(&self.digits[at].1)
     }
 }
 

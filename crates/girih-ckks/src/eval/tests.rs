@@ -307,6 +307,20 @@ fn composites_equal_their_parts() {
 }
 
 #[test]
+fn a_repeated_operand_is_decomposed_once_with_the_same_result() {
+    let setup = Setup::new(spec(11, 50, &[40; 4], (2, 46)), &[1, 2, 3]);
+    let a = setup.encrypt(&uniform(setup.params.slots(), 5, 1.0));
+    let copies = [a.clone(), a.clone(), a.clone()];
+    let rotations = [0, 1, 2, 3].map(Rotation);
+    let shared: Vec<_> = rotations.iter().map(|&r| (&a, r)).collect();
+    let apart: Vec<_> = std::iter::once(&a).chain(&copies).zip(rotations).collect();
+    assert_eq!(
+        setup.eval.sum_rotated(&shared).unwrap(),
+        setup.eval.sum_rotated(&apart).unwrap()
+    );
+}
+
+#[test]
 fn results_do_not_depend_on_threads() {
     let make = || {
         let setup = Setup::new(spec(12, 50, &[40; 6], (3, 46)), &[3, 5]);

@@ -28,6 +28,8 @@ pub struct MachineSpeed {
     pub threads: usize,
 }
 
+/// Price of a row of a key, in multiply-accumulates: keys are read once per operation, from main memory.
+const KEY_ROW: f64 = 1.5;
 /// Row words of [`MachineSpeed::shipped`].
 const SHIPPED_N: f64 = 65536.0;
 
@@ -38,9 +40,9 @@ impl MachineSpeed {
         let words = n as f64 / SHIPPED_N;
         let stages = (n as f64).log2() / SHIPPED_N.log2();
         MachineSpeed {
-            ntt_row_ns: 110_000.0 * words * stages,
-            mac_row_ns: 45_000.0 * words,
-            convert_mac_ns: 14_000.0 * words,
+            ntt_row_ns: 80_000.0 * words * stages,
+            mac_row_ns: 30_000.0 * words,
+            convert_mac_ns: 10_000.0 * words,
             threads,
         }
     }
@@ -50,19 +52,21 @@ impl MachineSpeed {
     pub fn measure(params: &Params, threads: usize) -> MachineSpeed {
         let (ring, limbs) = (params.ring(), params.ring().q_len());
         let poly = Poly::<Coeff>::from_i64(ring, limbs, &[1, 2, 3]).into_ntt(ring);
-        let table = ring.table(0);
-        let mut row = poly.row(0).to_vec();
-        let ntt_row_ns = best_ns(|| table.forward(black_box(&mut row)));
-        let mut i = 0;
-        let mac_row_ns = best_ns(|| {
-            i = (i + 1) % limbs;
-            let t = ring.table(i);
-            t.kernels()
-                .mul_acc(t.modulus(), black_box(&mut row), poly.row(i), poly.row(i));
-            // Rows alternate between primes: keep the accumulator in range of each.
-            row.fill(0);
+        let (mut row, factor) = (poly.row(0).to_vec(), poly.row(0).to_vec());
+        // Tables and rows of all primes in turn: an operation meets each of them once.
+        let mut next = 0;
+        let ntt_row_ns = best_ns(|| {
+            next = (next + 1) % limbs;
+            row.copy_from_slice(poly.row(next));
+            ring.table(next).forward(black_box(&mut row));
         });
-        // Against a single source the conversion costs its quotients; a second one shows the marginal cost.
+        let mac_row_ns = best_ns(|| {
+            next = (next + 1) % limbs;
+            let table = ring.table(next);
+            let (kernels, q) = (table.kernels(), table.modulus());
+            kernels.mul(q, black_box(&mut row), poly.row(next), &factor);
+        });
+        // An exact extension takes one multiply-add more than it has sources.
         let extra = limbs.saturating_sub(1).clamp(1, 4);
         let convert_mac_ns = if limbs > extra {
             let small = poly.truncated(extra, ring).into_coeff(ring);
@@ -161,7 +165,7 @@ impl Shape {
     fn key_product(&self) -> Work {
         let rows = 2.0 * self.digits.len() as f64 * (self.limbs + self.special);
         Work {
-            mac: rows,
+            mac: KEY_ROW * rows,
             ..Work::default()
         }
     }
@@ -271,5 +275,84 @@ pub fn profile(params: &Params, speed: &MachineSpeed) -> HeProfile {
             })
             .collect(),
         noise: noise_profile(params),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::presets;
+
+    /// Transforms and conversion multiply-adds of one key switch, as tabulated for
+    /// (limbs, special primes): published operation counts of the hybrid method.
+    #[test]
+    fn counts_are_those_of_the_method() {
+        for (limbs, special, ntt, convert) in [
+            (36, 9, 270, 1944),
+            (36, 12, 240, 2160),
+            (24, 8, 160, 960),
+            (24, 4, 224, 768),
+            (10, 4, 70, 184),
+        ] {
+            let digits: Vec<f64> = (0..limbs)
+                .step_by(special)
+                .map(|start| special.min(limbs - start) as f64)
+                .collect();
+            let (l, k) = (limbs as f64, special as f64);
+            // The exact conversion takes one multiply-add more for every output row.
+            let exact = digits.iter().map(|a| l + k - a).sum::<f64>() + 2.0 * l;
+            let shape = Shape {
+                limbs: l,
+                special: k,
+                drop: 1.0,
+                digits,
+            };
+            let work = shape.work(Primitive::Relinearize);
+            assert_eq!(work.ntt, f64::from(ntt), "{limbs} limbs, {special} special");
+            assert_eq!(
+                work.convert - exact,
+                f64::from(convert),
+                "{limbs} limbs, {special} special"
+            );
+        }
+    }
+
+    #[test]
+    fn profiles_have_every_level_and_grow_with_it() {
+        let params = Params::try_new(presets::test_small()).expect("parameters");
+        let profile = profile(&params, &MachineSpeed::shipped(params.n(), 1));
+        let levels = usize::from(params.top().0) + 1;
+        assert_eq!(profile.top(), params.top());
+        for (primitive, seconds) in &profile.seconds {
+            assert_eq!(seconds.len(), levels, "{}", primitive.name());
+            assert!(
+                seconds[1..].windows(2).all(|w| w[0] < w[1]),
+                "{}",
+                primitive.name()
+            );
+        }
+        for bytes in [
+            &profile.ciphertext_bytes,
+            &profile.plaintext_bytes,
+            &profile.key_bytes,
+        ] {
+            assert_eq!(bytes.len(), levels);
+            assert!(bytes.windows(2).all(|w| w[0] < w[1]));
+        }
+        let top = |p: Primitive| profile.seconds_of(p, params.top());
+        assert!(top(Primitive::HoistedRotate) < top(Primitive::Rotate));
+        assert!(top(Primitive::MulPlain) < top(Primitive::Relinearize));
+        let two = super::profile(&params, &MachineSpeed::shipped(params.n(), 2));
+        assert!(two.seconds_of(Primitive::Rotate, params.top()) < top(Primitive::Rotate));
+    }
+
+    #[test]
+    fn a_measured_machine_has_positive_speeds() {
+        let params = Params::try_new(presets::test_tiny()).expect("parameters");
+        let speed = MachineSpeed::measure(&params, 3);
+        assert_eq!(speed.threads, 3);
+        for ns in [speed.ntt_row_ns, speed.mac_row_ns, speed.convert_mac_ns] {
+            assert!(ns > 0.0 && ns.is_finite(), "{speed:?}");
+        }
     }
 }

@@ -446,3 +446,24 @@ fn constants_are_encoded_once() {
     assert!(eval.constant("p", &[f64::NAN]).is_err());
     assert!(eval.add_scalar(&a, f64::INFINITY).is_err());
 }
+
+#[test]
+fn key_switches_add_the_predicted_error() {
+    // A special modulus as large as a digit, smaller by half a bit, and larger by far.
+    for (set, slack) in [
+        (spec(11, 45, &[44; 4], (2, 45)), 0.8),
+        (spec(12, 43, &[42; 6], (1, 43)), 0.8),
+        (spec(11, 50, &[40; 4], (2, 50)), 0.8),
+    ] {
+        let setup = Setup::new(set, &[9]);
+        let a = setup.encrypt(&uniform(setup.params.slots(), 21, 1.0));
+        let (before, slots) = (setup.decrypt(&a), setup.params.slots());
+        let after = setup.decrypt(&setup.eval.rotate(&a, Rotation(9)).unwrap());
+        let sum: f64 = (0..slots)
+            .map(|i| (after[i] - before[(i + 9) % slots]).powi(2))
+            .sum();
+        let seen = (sum / slots as f64).sqrt() * a.scale();
+        let ratio = seen / setup.profile.noise.key_switch;
+        assert!(ratio > slack && ratio < 1.2, "{ratio:.3} of the prediction");
+    }
+}

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::interpret::schedule;
 use crate::verify::{states, verify};
-use crate::{HeProfile, Level, Op, Primitive, Program, Result};
+use crate::{HeProfile, Level, Op, Primitive, Program, Result, ValueId};
 
 /// How often something happens and how long it takes in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -74,7 +74,8 @@ impl Cost {
 ///
 /// * rotations of one value run together (see [`schedule`]): the first costs a
 ///   [`Rotate`](Primitive::Rotate), the others a [`HoistedRotate`](Primitive::HoistedRotate);
-/// * `sum_rotated` costs a `Rotate` for every term that moves, and the sums;
+/// * `sum_rotated` costs a `Rotate` for every distinct value that moves, a `HoistedRotate` for every further rotation of it,
+///   and the sums;
 /// * `mul` costs a `Mul` and a `Relinearize`, `dot` a `Mul` per term and one `Relinearize`;
 /// * `dot_plain` costs a `MulPlain` per term, sums included;
 /// * `drop_to` the same level is free.
@@ -173,9 +174,11 @@ fn primitives(op: &Op, level: Level, slots: usize, hoisted: bool) -> Vec<(Primit
         Op::DotPlain(terms) => vec![(Primitive::MulPlain, terms.len())],
         Op::Dot(terms) => vec![(Primitive::Mul, terms.len()), (Primitive::Relinearize, 1)],
         Op::SumRotated(terms) => {
-            let moved = terms.iter().filter(|(_, r)| !r.is_identity(slots)).count();
+            let moved = terms.iter().filter(|(_, r)| !r.is_identity(slots));
+            let decomposed: BTreeSet<ValueId> = moved.clone().map(|t| t.0).collect();
             vec![
-                (Primitive::Rotate, moved),
+                (Primitive::Rotate, decomposed.len()),
+                (Primitive::HoistedRotate, moved.count() - decomposed.len()),
                 (Primitive::Add, terms.len() - 1),
             ]
         }

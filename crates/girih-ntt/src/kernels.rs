@@ -372,7 +372,7 @@ impl Kernels {
     /// `out_j = sum_i y_i [Q/q_i]_{p_j} - v [Q]_{p_j} mod p_j` for several targets at once
     /// (Halevi, Polyakov, Shoup, 2019, section 2.2); without `v` the sum alone.
     ///
-    /// `y_i` are rows of any words below 2^50, `v` of words below 2^52. At most 4096 rows.
+    /// `y_i` and `v` are rows of any words below 2^50. At most 4096 rows.
     /// The prime class of this table does not matter here.
     pub fn base_convert(
         &self,

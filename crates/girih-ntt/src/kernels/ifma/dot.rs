@@ -1,19 +1,17 @@
 //! Sums of products with eight 52-bit lanes: inner products and base conversion.
 //!
 //! The low and high halves of the products are summed in two 64-bit accumulators, and one reduction
-//! follows for the whole sum. Residues are below 2^50, so that a high half is below 2^48 and fifteen
-//! of them stay below 2^52; longer sums reduce the high accumulator in two parts.
+//! follows for the whole sum. A high half is below `a b / 2^52`; sums whose high halves may reach 2^52
+//! reduce that accumulator in two parts.
 
 use std::arch::x86_64::*;
 
 use super::super::{ConvertTarget, Dot, scalar};
 use super::rows::load_group;
 use super::{Consts, V, load, shrink, splat, store, times};
-use crate::modulus::Modulus;
+use crate::modulus::{MODULUS_BITS, Modulus};
 use crate::permutation::Group;
 
-/// Products whose high halves sum to less than 2^52.
-const SHORT: usize = 15;
 /// Words of a row that a base conversion keeps at hand while it serves all targets.
 const CHUNK: usize = 64;
 /// Targets whose accumulators fit the registers together, for two vectors each.
@@ -31,13 +29,17 @@ struct Fold {
 impl Fold {
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    fn new(q: &Modulus, terms: usize) -> Fold {
+    /// For sums of `terms` products of residues and words below `bound`.
+    fn new(q: &Modulus, terms: usize, bound: u64) -> Fold {
+        let high = (u128::from(q.value()) * u128::from(bound)) >> 52;
+        // One more a term for what the low halves carry over.
+        let sum = (high + 2) * (terms as u128 + 1);
         let pair = |p: crate::modulus::ShoupPair| [splat(p.w), splat(p.quotient)];
         Fold {
             c: Consts::new(q),
             r52: pair(q.r52()),
             r104: pair(q.r104()),
-            long: terms > SHORT,
+            long: sum >= 1 << 52,
         }
     }
 
@@ -135,7 +137,7 @@ pub(super) unsafe fn inner_product(q: &Modulus, out: &mut [u64], dot: &Dot<'_>, 
         // SAFETY: the caller checked the lengths.
         return unsafe { scalar::inner_product(q, out, dot, b) };
     }
-    let fold = Fold::new(q, dot.rows.len() + 1);
+    let fold = Fold::new(q, dot.rows.len(), q.value());
     let (n, out) = (out.len(), out.as_mut_ptr());
     // SAFETY: the caller checked the lengths.
     unsafe {
@@ -156,7 +158,7 @@ pub(super) unsafe fn inner_product_pair(
         // SAFETY: the caller checked the lengths.
         return unsafe { scalar::inner_product_pair(q, out, dot, b) };
     }
-    let fold = Fold::new(q, dot.rows.len() + 1);
+    let fold = Fold::new(q, dot.rows.len(), q.value());
     let n = out[0].len();
     let out = out.map(|row| row.as_mut_ptr());
     // SAFETY: the caller checked the lengths.
@@ -203,15 +205,23 @@ pub(super) unsafe fn base_convert(
     let n = out[0].len();
     let inputs: Vec<&[u64]> = y.iter().copied().chain(v).collect();
     let terms = inputs.len();
-    // Subtracting v [Q]_p adds v (p - [Q]_p); a factor v below 2^52 counts as four residues.
+    // Tile by tile the factors of each input; subtracting v [Q]_p adds v (p - [Q]_p).
     let factors: Vec<Vec<u64>> = targets
-        .iter()
-        .map(|t| {
-            let excess = v.map(|_| t.p.neg(t.product.w));
-            t.factors.iter().copied().chain(excess).collect()
+        .chunks(TILE)
+        .map(|tile| {
+            (0..terms)
+                .flat_map(|k| tile.iter().map(move |t| (k, t)))
+                .map(|(k, t)| match t.factors.get(k) {
+                    Some(factor) => *factor,
+                    None => t.p.neg(t.product.w),
+                })
+                .collect()
         })
         .collect();
-    let folds: Vec<Fold> = targets.iter().map(|t| Fold::new(&t.p, terms + 4)).collect();
+    let folds: Vec<Fold> = targets
+        .iter()
+        .map(|t| Fold::new(&t.p, terms, 1 << MODULUS_BITS))
+        .collect();
     // Rows lie a power of two apart, in the same cache sets: work on a contiguous copy of a chunk.
     let mut chunk = vec![0; CHUNK * terms];
     let mut at = 0;
@@ -220,18 +230,17 @@ pub(super) unsafe fn base_convert(
         for (copy, row) in chunk.chunks_exact_mut(CHUNK).zip(&inputs) {
             copy[..len].copy_from_slice(&row[at..at + len]);
         }
-        let mut first = 0;
-        while first < targets.len() {
-            let tile = TILE.min(targets.len() - first);
-            let (factors, folds) = (&factors[first..], &folds[first..]);
-            let rows = &mut out[first..first + tile];
-            match tile {
+        let tiles = factors
+            .iter()
+            .zip(folds.chunks(TILE))
+            .zip(out.chunks_mut(TILE));
+        for ((factors, folds), rows) in tiles {
+            match rows.len() {
                 4 => convert_chunk::<4>(&chunk, factors, folds, rows, at, len),
                 3 => convert_chunk::<3>(&chunk, factors, folds, rows, at, len),
                 2 => convert_chunk::<2>(&chunk, factors, folds, rows, at, len),
                 _ => convert_chunk::<1>(&chunk, factors, folds, rows, at, len),
             }
-            first += tile;
         }
         at += len;
     }
@@ -242,26 +251,25 @@ pub(super) unsafe fn base_convert(
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
 fn convert_chunk<const T: usize>(
     chunk: &[u64],
-    factors: &[Vec<u64>],
+    factors: &[u64],
     folds: &[Fold],
     out: &mut [&mut [u64]],
     at: usize,
     len: usize,
 ) {
-    let factors: &[Vec<u64>; T] = factors.first_chunk().expect("a tile has T targets");
+    let factors = factors.as_chunks::<T>().0;
     let folds: &[Fold; T] = folds.first_chunk().expect("a tile has T targets");
     let mut inside = 0;
     while inside < len {
         let mut sums = [[[_mm512_setzero_si512(); 2]; 2]; T];
-        for (k, row) in chunk.chunks_exact(CHUNK).enumerate() {
+        for (row, factors) in chunk.chunks_exact(CHUNK).zip(factors) {
             let x: &[u64; 16] = row[inside..]
                 .first_chunk()
                 .expect("chunks are whole vectors");
             // SAFETY: sixteen words.
             let x = unsafe { [load(x.as_ptr()), load(x.as_ptr().add(8))] };
-            for (sums, factors) in sums.iter_mut().zip(factors) {
-                // SAFETY: there is one factor for each input.
-                let factor = splat(unsafe { *factors.get_unchecked(k) });
+            for (sums, factor) in sums.iter_mut().zip(factors) {
+                let factor = splat(*factor);
                 multiply_add(&mut sums[0], x[0], factor);
                 multiply_add(&mut sums[1], x[1], factor);
             }

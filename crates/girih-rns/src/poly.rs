@@ -5,8 +5,11 @@ use std::marker::PhantomData;
 use girih_ntt::Buf;
 use zeroize::Zeroize;
 
-use crate::par::{Work, for_each_limb};
+use crate::par::{Work, for_each_limb, for_each_limb_pair};
 use crate::{Coeff, Domain, Error, Ntt, Result, Ring};
+
+/// Terms of one pass of an inner product: bounds the row references held at a time.
+const TERMS: usize = 1024;
 
 /// A polynomial over the first [`limbs`](Poly::limbs) primes of Q, in the representation `D`.
 ///
@@ -69,6 +72,23 @@ impl<D: Domain> Poly<D> {
         let mut poly = Poly::unfilled(ring, limbs);
         for_each_limb(&mut poly.rows, ring.n(), Work::Heavy, f);
         poly
+    }
+
+    /// Two polynomials whose rows are filled together by `f(i, row_i, row'_i)`, which must overwrite both with
+    /// residues below the prime `i`. For a few operations per word.
+    ///
+    /// # Panics
+    /// As [`Poly::zero`].
+    #[must_use]
+    pub fn pair_from_fn(
+        ring: &Ring,
+        limbs: usize,
+        f: impl Fn(usize, &mut [u64], &mut [u64]) + Sync + Send,
+    ) -> [Poly<D>; 2] {
+        let mut pair = [Poly::unfilled(ring, limbs), Poly::unfilled(ring, limbs)];
+        let [a, b] = &mut pair;
+        for_each_limb_pair(&mut a.rows, &mut b.rows, ring.n(), Work::Light, f);
+        pair
     }
 
     /// Number of primes.
@@ -349,6 +369,61 @@ impl Poly<Ntt> {
         });
     }
 
+    /// `sum a_k b_k` in R_Q, with one reduction for every 1024 terms.
+    ///
+    /// # Panics
+    /// If the operands differ in number or limbs, or there is none.
+    #[must_use]
+    pub fn inner_product(a: &[&Poly<Ntt>], b: &[&Poly<Ntt>], ring: &Ring) -> Poly<Ntt> {
+        assert_eq!(a.len(), b.len(), "an inner product pairs its operands");
+        let limbs = a.first().expect("an inner product has a term").limbs();
+        let mut out = Poly::unfilled(ring, limbs);
+        for_each_limb(&mut out.rows, ring.n(), Work::Light, |i, row| {
+            let table = ring.table(i);
+            let (kernels, q) = (table.kernels(), table.modulus());
+            for (k, (a, b)) in a.chunks(TERMS).zip(b.chunks(TERMS)).enumerate() {
+                let [a, b] = [a, b].map(|v| v.iter().map(|p| p.row(i)).collect::<Vec<&[u64]>>());
+                if k == 0 {
+                    kernels.inner_product(q, row, &a, &b, None);
+                } else {
+                    kernels.inner_product_acc(q, row, &a, &b, None);
+                }
+            }
+        });
+        out
+    }
+
+    /// `(sum p_k a_k, sum p_k b_k)` in R_Q: two inner products with the same left factors.
+    ///
+    /// # Panics
+    /// As [`Poly::inner_product`].
+    #[must_use]
+    pub fn inner_product_pair(
+        p: &[&Poly<Ntt>],
+        [a, b]: [&[&Poly<Ntt>]; 2],
+        ring: &Ring,
+    ) -> [Poly<Ntt>; 2] {
+        assert!(
+            p.len() == a.len() && p.len() == b.len(),
+            "an inner product pairs its operands"
+        );
+        let limbs = p.first().expect("an inner product has a term").limbs();
+        Poly::pair_from_fn(ring, limbs, |i, x, y| {
+            let table = ring.table(i);
+            let (kernels, q) = (table.kernels(), table.modulus());
+            let terms = p.chunks(TERMS).zip(a.chunks(TERMS)).zip(b.chunks(TERMS));
+            for (k, ((p, a), b)) in terms.enumerate() {
+                let [p, a, b] =
+                    [p, a, b].map(|v| v.iter().map(|p| p.row(i)).collect::<Vec<&[u64]>>());
+                if k == 0 {
+                    kernels.inner_product_pair(q, [&mut *x, &mut *y], &p, [&a, &b], None);
+                } else {
+                    kernels.inner_product_pair_acc(q, [&mut *x, &mut *y], &p, [&a, &b], None);
+                }
+            }
+        })
+    }
+
     /// `self · rhs` in R_Q.
     #[must_use]
     pub fn mul(&self, rhs: &Poly<Ntt>, ring: &Ring) -> Poly<Ntt> {
@@ -398,5 +473,106 @@ impl<D: Domain> std::fmt::Debug for Poly<D> {
             .field("n", &self.n)
             .field("limbs", &self.limbs())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::oracle;
+
+    /// `a b` modulo `X^N + 1` and one prime, by the definition.
+    fn schoolbook(a: &[u64], b: &[u64], q: u64) -> Vec<u64> {
+        let n = a.len();
+        let mut out = vec![0i128; n];
+        for (i, &x) in a.iter().enumerate() {
+            for (j, &y) in b.iter().enumerate() {
+                let product = i128::from((u128::from(x) * u128::from(y) % u128::from(q)) as u64);
+                if i + j < n {
+                    out[i + j] += product;
+                } else {
+                    out[i + j - n] -= product;
+                }
+            }
+        }
+        out.iter()
+            .map(|x| x.rem_euclid(i128::from(q)) as u64)
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        #[test]
+        fn products_are_negacyclic_and_sums_of_products_agree(seed: u64, limbs in 1usize..4, terms in 1usize..6) {
+            let n = 32;
+            let ring = Ring::try_new(n, &oracle::primes(n, 47, 3), &[]).expect("ring");
+            let coeff = |k: usize| oracle::random_coeff(&ring, limbs, seed.wrapping_add(k as u64));
+            let (a, b) = (coeff(0), coeff(1));
+            let product = a.clone().into_ntt(&ring).mul(&b.clone().into_ntt(&ring), &ring);
+            for i in 0..limbs {
+                let expected = schoolbook(a.row(i), b.row(i), ring.modulus(i).value());
+                let got = product.clone().into_coeff(&ring);
+                prop_assert_eq!(got.row(i), &expected[..]);
+            }
+            let polys: Vec<Poly<Ntt>> = (0..3 * terms).map(|k| coeff(k).into_ntt(&ring)).collect();
+            let all: Vec<&Poly<Ntt>> = polys.iter().collect();
+            let (p, rest) = all.split_at(terms);
+            let (x, y) = rest.split_at(terms);
+            let sum = |v: &[&Poly<Ntt>]| {
+                let mut sum = Poly::zero(&ring, limbs);
+                p.iter().zip(v).for_each(|(p, v)| sum.mul_acc_assign(p, v, &ring));
+                sum
+            };
+            prop_assert_eq!(&Poly::inner_product(p, x, &ring), &sum(x));
+            prop_assert_eq!(Poly::inner_product_pair(p, [x, y], &ring), [sum(x), sum(y)]);
+        }
+
+        #[test]
+        fn sums_and_signed_coefficients_are_those_of_integers(
+            a in prop::collection::vec(any::<i64>(), 16),
+            b in prop::collection::vec(any::<i64>(), 16),
+        ) {
+            let n = 16;
+            let ring = Ring::try_new(n, &oracle::primes(n, 45, 3), &[]).expect("ring");
+            let narrow = |v: &[i64]| Poly::<Coeff>::from_i64(&ring, 3, v);
+            let wide = |f: &dyn Fn(i128, i128) -> i128| {
+                let v: Vec<i128> = a.iter().zip(&b).map(|(&x, &y)| f(i128::from(x), i128::from(y))).collect();
+                Poly::<Coeff>::from_i128(&ring, 3, &v)
+            };
+            let (x, y) = (narrow(&a), narrow(&b));
+            prop_assert_eq!(&x, &wide(&|x, _| x));
+            prop_assert_eq!(x.add(&y, &ring), wide(&|x, y| x + y));
+            prop_assert_eq!(x.sub(&y, &ring), wide(&|x, y| x - y));
+            let mut negative = x.clone();
+            negative.neg_assign(&ring);
+            prop_assert_eq!(negative, wide(&|x, _| -x));
+            let mut scaled = y.clone();
+            scaled.mul_scalar_assign(|i| 12_345 % ring.modulus(i).value(), &ring);
+            prop_assert_eq!(scaled, wide(&|_, y| 12_345 * y));
+            let mut shifted = x.clone().into_ntt(&ring);
+            shifted.add_scalar_assign(|_| 77, &ring);
+            let mut expected = wide(&|x, _| x);
+            for i in 0..3 {
+                let q = *ring.modulus(i);
+                expected.row_mut(i)[0] = q.add(expected.row(i)[0], 77);
+            }
+            prop_assert_eq!(shifted.into_coeff(&ring), expected);
+        }
+    }
+
+    #[test]
+    fn secrets_are_wiped_and_never_printed() {
+        let n = 16;
+        let ring = Ring::try_new(n, &oracle::primes(n, 45, 2), &[]).expect("ring");
+        let mut secret = Poly::<Coeff>::secret_from_i64(&ring, 2, &[1, -1, 1]);
+        assert_eq!(format!("{secret:?}"), "Poly { n: 16, limbs: 2 }");
+        secret.zeroize();
+        assert_eq!(secret, Poly::zero(&ring, 2));
+        let another = Poly::<Coeff>::secret_from_i64(&ring, 2, &[1; 16]);
+        drop(another);
+        let reused = Poly::<Coeff>::unfilled(&ring, 2);
+        assert!(reused.rows().iter().all(|&w| w == 0));
     }
 }

@@ -1,14 +1,11 @@
 //! Products and their sums.
 
-use girih_he::{Error, Level, Result, State, rules};
-use girih_rns::{Ntt, Poly, Then, par};
+use girih_he::{Error, Result, State, rules};
+use girih_rns::{Ntt, Poly, Then};
 
 use super::{Constant, Evaluator, Use};
 use crate::Ciphertext;
 use crate::keyswitch::{Pair, switch};
-
-/// Terms of one pass: bounds the row references held at a time.
-const TERMS: usize = 512;
 
 impl Evaluator {
     /// `sum p_i (a_i0, a_i1)`: all products of a row are added before one reduction.
@@ -23,31 +20,9 @@ impl Evaluator {
             .iter()
             .map(|(_, p)| self.encoded(op, p, state.level, Use::Factor))
             .collect::<Result<Vec<_>>>()?;
-        let (ring, limbs) = (self.ring(), self.params.chain().limbs(state.level));
-        let [mut c0, mut c1] = [Poly::<Ntt>::zero(ring, limbs), Poly::zero(ring, limbs)];
-        par::for_each_limb_pair(
-            c0.rows_mut(),
-            c1.rows_mut(),
-            ring.n(),
-            par::Work::Light,
-            |i, x, y| {
-                let table = ring.table(i);
-                let mut outs = [x, y];
-                for (terms, factors) in terms.chunks(TERMS).zip(factors.chunks(TERMS)) {
-                    let p: Vec<&[u64]> = factors.iter().map(|f| f.row(i)).collect();
-                    let a0: Vec<&[u64]> = terms.iter().map(|t| t.0.c0().row(i)).collect();
-                    let a1: Vec<&[u64]> = terms.iter().map(|t| t.0.c1().row(i)).collect();
-                    let [x, y] = &mut outs;
-                    table.kernels().inner_product_pair_acc(
-                        table.modulus(),
-                        [x, y],
-                        &p,
-                        [&a0, &a1],
-                        None,
-                    );
-                }
-            },
-        );
+        let a0: Vec<_> = terms.iter().map(|t| t.0.c0()).collect();
+        let a1: Vec<_> = terms.iter().map(|t| t.0.c1()).collect();
+        let [c0, c1] = Poly::inner_product_pair(&factors, [&a0, &a1], self.ring());
         Ok(self.wrap(c0, c1, state))
     }
 
@@ -75,7 +50,7 @@ impl Evaluator {
     ) -> Result<Ciphertext> {
         let state = self.product_state(op, terms)?;
         let key = self.relinearization_key(op, state.level)?;
-        let [d0, d1, d2] = self.tensor(state.level, terms);
+        let [d0, d1, d2] = self.tensor(terms);
         let then = Then {
             plus: [Some(&d0), Some(&d1)],
             ..Then::default()
@@ -94,7 +69,7 @@ impl Evaluator {
         let product = self.product_state(op, terms)?;
         let state = rules::rescale(product)?;
         let key = self.relinearization_key(op, product.level)?;
-        let [d0, d1, d2] = self.tensor(product.level, terms);
+        let [d0, d1, d2] = self.tensor(terms);
         let then = Then {
             plus: [Some(&d0), Some(&d1)],
             drop: self.params.chain().at(product.level).rescale_limbs,
@@ -115,27 +90,14 @@ impl Evaluator {
 
     /// `(sum a_0 b_0, sum a_0 b_1 + a_1 b_0, sum a_1 b_1)`: all products of a row are added before one
     /// reduction.
-    fn tensor(&self, level: Level, terms: &[(&Ciphertext, &Ciphertext)]) -> [Poly<Ntt>; 3] {
-        let (ring, limbs) = (self.ring(), self.params.chain().limbs(level));
-        let n = ring.n();
-        let sum = |left: &[&Poly<Ntt>], right: &[&Poly<Ntt>]| {
-            let mut out = Poly::<Ntt>::zero(ring, limbs);
-            par::for_each_limb(out.rows_mut(), n, par::Work::Light, |i, row| {
-                let table = ring.table(i);
-                for (left, right) in left.chunks(TERMS).zip(right.chunks(TERMS)) {
-                    let left: Vec<&[u64]> = left.iter().map(|p| p.row(i)).collect();
-                    let right: Vec<&[u64]> = right.iter().map(|p| p.row(i)).collect();
-                    table
-                        .kernels()
-                        .inner_product_acc(table.modulus(), row, &left, &right, None);
-                }
-            });
-            out
-        };
+    fn tensor(&self, terms: &[(&Ciphertext, &Ciphertext)]) -> [Poly<Ntt>; 3] {
         let a0: Vec<_> = terms.iter().map(|t| t.0.c0()).collect();
         let a1: Vec<_> = terms.iter().map(|t| t.0.c1()).collect();
         let b0: Vec<_> = terms.iter().map(|t| t.1.c0()).collect();
         let b1: Vec<_> = terms.iter().map(|t| t.1.c1()).collect();
+        let sum = |left: &[&Poly<Ntt>], right: &[&Poly<Ntt>]| {
+            Poly::inner_product(left, right, self.ring())
+        };
         [
             sum(&a0, &b0),
             sum(&[&a0[..], &a1].concat(), &[&b1[..], &b0].concat()),

@@ -114,13 +114,12 @@ impl Evaluator {
                 Some(digits) => switch_qp_hoisted(digits, &key.key, ring),
                 None => switch_qp(a.c1(), &key.key, ring),
             };
-            let moved = moved.map(|u| u.automorphism(key.element, ring));
             match &mut switched {
-                None => switched = Some(moved),
+                None => switched = Some(moved.map(|u| u.automorphism(key.element, ring))),
                 Some(sum) => sum
                     .iter_mut()
                     .zip(&moved)
-                    .for_each(|(s, u)| s.add_assign(u, ring)),
+                    .for_each(|(s, u)| s.add_automorphism_assign(u, key.element, ring)),
             }
             let c0 = a.c0().automorphism(key.element, ring);
             match &mut plain {

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
+// why: constants and twiddle layouts that only vector kernels read
+#![cfg_attr(any(force_scalar, not(target_arch = "x86_64")), allow(dead_code))]
 
 #[cfg(feature = "concrete")]
 mod concrete;

@@ -3,8 +3,8 @@
 //! Residues below 2^50 are exact as doubles. The product `a b mod q` takes the rounded quotient
 //! `r = round(a b / q)` and the two halves of the product, `h = a b` rounded and `l = a b - h` exact:
 //! `(h - r q) + l` is exact and at most a little above q/2 in size (J. van der Hoeven, G. Lecerf and
-//! G. Quintin, "Modular SIMD arithmetic in Mathemagix", 2016). Sums of many products have no such
-//! form and stay with the scalar kernels.
+//! G. Quintin, "Modular SIMD arithmetic in Mathemagix", 2016).
+//! Permutations and signed words stay with the scalar kernels.
 
 use std::arch::x86_64::*;
 
@@ -13,6 +13,7 @@ use super::{Kernels, PrimeClass};
 use crate::isa::Isa;
 use crate::modulus::Modulus;
 
+mod dot;
 mod ntt;
 mod rows;
 
@@ -40,14 +41,14 @@ const fn kernels<const WIDE: bool>(class: PrimeClass) -> Kernels {
         mul_scalar_add: rows::mul_scalar_add,
         sub_mul_scalar: rows::sub_mul_scalar,
         reduce: rows::reduce,
-        centred: scalar::centred,
+        centred: rows::centred,
         from_i64: scalar::from_i64,
         permute: scalar::permute,
         permute_mul_acc: scalar::permute_mul_acc,
-        inner_product: scalar::inner_product,
-        inner_product_pair: scalar::inner_product_pair,
+        inner_product: dot::inner_product,
+        inner_product_pair: dot::inner_product_pair,
         base_convert_quotients: rows::base_convert_quotients,
-        base_convert: scalar::base_convert,
+        base_convert: dot::base_convert,
     }
 }
 
@@ -111,6 +112,16 @@ fn times(c: &Consts, y: F, w: F, ratio: F) -> F {
     let quotient = round(_mm256_mul_pd(y, ratio));
     let high = _mm256_mul_pd(y, w);
     let low = _mm256_fmsub_pd(y, w, high);
+    _mm256_add_pd(_mm256_fnmadd_pd(quotient, c.q, high), low)
+}
+
+/// `(a b) mod q` for residues, less than 0.9 q in size.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn product(c: &Consts, a: F, b: F) -> F {
+    let high = _mm256_mul_pd(a, b);
+    let low = _mm256_fmsub_pd(a, b, high);
+    let quotient = round(_mm256_mul_pd(high, c.q_inverse));
     _mm256_add_pd(_mm256_fnmadd_pd(quotient, c.q, high), low)
 }
 

@@ -5,7 +5,7 @@
 use std::arch::x86_64::*;
 
 use super::super::scalar;
-use super::{Consts, F, V, balance, load, positive, store, times, to_doubles, to_words};
+use super::{Consts, F, V, balance, load, positive, product, store, times, to_doubles, to_words};
 use crate::modulus::{Modulus, ShoupPair};
 
 /// `out[i] = f(a[i], b[i], c[i])` for whole vectors; returns how many words that covers.
@@ -42,16 +42,6 @@ fn correct(x: V, y: V) -> V {
     let d = _mm256_sub_epi64(x, y);
     let negative = _mm256_cmpgt_epi64(y, x);
     _mm256_add_epi64(d, _mm256_and_si256(negative, y))
-}
-
-/// `(a b) mod q` in `(-q, q)` for residues.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-fn product(c: &Consts, a: F, b: F) -> F {
-    let high = _mm256_mul_pd(a, b);
-    let low = _mm256_fmsub_pd(a, b, high);
-    let quotient = super::round(_mm256_mul_pd(high, c.q_inverse));
-    _mm256_add_pd(_mm256_fnmadd_pd(quotient, c.q, high), low)
 }
 
 /// A prepared factor as doubles: `w` and `w / q`.
@@ -201,6 +191,28 @@ pub(super) unsafe fn reduce(q: &Modulus, out: *mut u64, a: *const u64, n: usize)
         });
         scalar::reduce(q, out.add(i), a.add(i), n - i);
     }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn centred(q: &Modulus, out: &mut [u64], a: &[u64], p: &Modulus) {
+    let c = Consts::new(q);
+    let (source, half) = (
+        _mm256_set1_pd(p.value() as f64),
+        _mm256_set1_pd((p.value() / 2) as f64),
+    );
+    // SAFETY: both rows have one length.
+    let whole = unsafe {
+        let (o, a) = (out.as_mut_ptr(), a.as_ptr());
+        map3(o, a, a, a, out.len(), |x, _, _| {
+            let x = to_doubles(&c, x);
+            let above = _mm256_cmp_pd::<_CMP_GT_OQ>(x, half);
+            let x = _mm256_sub_pd(x, _mm256_and_pd(above, source));
+            to_words(&c, positive(&c, balance(&c, x)))
+        })
+    };
+    // SAFETY: the scalar kernel only needs equal lengths.
+    unsafe { scalar::centred(q, &mut out[whole..], &a[whole..], p) }
 }
 
 #[inline]

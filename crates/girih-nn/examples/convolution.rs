@@ -20,7 +20,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         giant: 1.0,
         product: 0.05,
     };
-    for (source, result) in [(grid(32, 1, 1), grid(32, 1, 2)), (grid(16, 2, 1), grid(16, 1, 1))] {
+    for (source, result) in [
+        (grid(32, 1, 1), grid(32, 1, 2)),
+        (grid(16, 2, 1), grid(16, 1, 1)),
+    ] {
         let source = Placement::image([1, 28, 28], source, 4096, 1).ok_or("the image fits")?;
         let result = Placement::image([5, 13, 13], result, 4096, 1).ok_or("the maps fit")?;
         let placed = PlacedMap::try_new(&map, &BTreeMap::from([(0, &source)]))?;

@@ -38,6 +38,9 @@ pub enum Error {
         /// What does not fit.
         why: String,
     },
+    /// An error of a tile tensor shape.
+    #[error(transparent)]
+    Tiles(#[from] girih_tiles::Error),
     /// An error of a circuit.
     #[error(transparent)]
     Circuit(#[from] girih_circuits::Error),

@@ -8,6 +8,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use girih_tiles::{TileDim, TileShape};
+
 use crate::{Error, Result};
 
 /// The place of one feature: a tile and a unit below the period.
@@ -35,7 +37,7 @@ pub struct ImageGrid {
 /// Where the features of a tensor lie.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Placement {
-    notation: String,
+    shape: TileShape,
     slots: usize,
     batch: usize,
     tiles: usize,
@@ -50,7 +52,7 @@ impl Placement {
     /// Sizes that are no powers of two or do not divide each other, a place outside the tiles or the period, two features
     /// in one place.
     pub fn try_new(
-        notation: String,
+        shape: TileShape,
         slots: usize,
         batch: usize,
         tiles: usize,
@@ -58,6 +60,13 @@ impl Placement {
         places: Vec<Place>,
     ) -> Result<Self> {
         let fail = |why: String| Err(Error::Placement { why });
+        if shape.slots() != slots || shape.tiles() != tiles {
+            return fail(format!(
+                "{shape} has {} tiles of {} slots, not {tiles} of {slots}",
+                shape.tiles(),
+                shape.slots()
+            ));
+        }
         for (name, size) in [("slots", slots), ("batch", batch), ("period", period)] {
             if !size.is_power_of_two() {
                 return fail(format!("{name} is {size}, not a power of two"));
@@ -83,13 +92,19 @@ impl Placement {
             ));
         }
         Ok(Placement {
-            notation,
+            shape,
             slots,
             batch,
             tiles,
             period,
             places,
         })
+    }
+
+    /// The tile tensor: `[copies, features…, batch]`, dimensions of one element left out.
+    #[must_use]
+    pub fn shape(&self) -> &TileShape {
+        &self.shape
     }
 
     /// The first places of all features, in order.
@@ -103,21 +118,13 @@ impl Placement {
     pub fn vector(features: usize, slots: usize, batch: usize) -> Self {
         let units = slots / batch;
         let period = features.next_power_of_two().min(units);
-        let places = (0..features)
-            .map(|i| place(i / period, i % period))
-            .collect();
-        Placement {
-            notation: notation(&[
-                copies(units, period),
-                dim(features, period),
-                batch_dim(batch),
-            ]),
-            slots,
-            batch,
-            tiles: features.div_ceil(period),
-            period,
-            places,
-        }
+        let dims = [
+            TileDim::replicated(units / period),
+            TileDim::basic(features, period),
+            TileDim::basic(batch, batch),
+        ];
+        Placement::tiled(dims, (0..features).map(|i| [0, i, 0]), slots, batch, period)
+            .expect("sizes are powers of two whose product is the slot count")
     }
 
     /// Features at a fixed distance, `[n/…, 1?/stride, batch]`: what summing inside a tile leaves behind.
@@ -126,18 +133,20 @@ impl Placement {
     #[must_use]
     pub fn strided(features: usize, stride: usize, slots: usize, batch: usize) -> Option<Self> {
         let units = slots / batch;
-        (features * stride <= units).then(|| Placement {
-            notation: notation(&[
-                dim(features, units / stride),
-                format!("1?/{stride}"),
-                batch_dim(batch),
-            ]),
-            slots,
-            batch,
-            tiles: 1,
-            period: units,
-            places: (0..features).map(|i| place(0, i * stride)).collect(),
-        })
+        if features * stride > units {
+            return None;
+        }
+        let head = TileDim::basic(1, stride);
+        let dims = [
+            TileDim::basic(features, units / stride),
+            if stride == 1 {
+                head
+            } else {
+                head.and_then(TileDim::with_unknown)
+            },
+            TileDim::basic(batch, batch),
+        ];
+        Placement::tiled(dims, (0..features).map(|i| [i, 0, 0]), slots, batch, units).ok()
     }
 
     /// An image on a grid; channels fill the gaps first, then further grids of a tile, then further tiles.
@@ -161,47 +170,59 @@ impl Placement {
         if area == 0 || area > units || !fits(height, rows) || !fits(width, cols) {
             return None;
         }
-        let woven = gap * gap;
-        let grids = channels.div_ceil(woven);
+        let grids = channels.div_ceil(gap * gap);
         let per_tile = grids.next_power_of_two().min(units / area);
         let period = per_tile * area;
-        let mut places = Vec::with_capacity(channels * height * width);
-        for c in 0..channels {
-            let (upper, lower) = (c / woven, c % woven);
-            let (block, channel_tile) = (upper % per_tile, upper / per_tile);
-            for y in 0..height {
-                for x in 0..width {
-                    let (tile, row, col) = if interleave == 1 {
-                        (channel_tile, y * gap + lower / gap, x * gap + lower % gap)
-                    } else {
-                        let phase = (y % interleave) * interleave + x % interleave;
-                        (
-                            channel_tile * interleave * interleave + phase,
-                            y / interleave,
-                            x / interleave,
-                        )
-                    };
-                    places.push(place(tile, block * area + row * cols + col));
-                }
-            }
-        }
-        let tilde = if interleave > 1 { "~" } else { "" };
-        let mut dims = vec![copies(units, period), dim(grids, per_tile)];
-        for (length, side, woven_part) in [
-            (height, rows, channels.min(woven).div_ceil(gap)),
-            (width, cols, channels.min(gap)),
-        ] {
-            dims.push(format!("{length}{tilde}/{}", side / gap));
-            if gap > 1 {
-                dims.push(format!("{woven_part}/{gap}"));
-            }
-        }
-        dims.push(batch_dim(batch));
-        Some(Placement {
-            notation: notation(&dims),
+        let side = |length: usize, side: usize| match interleave {
+            1 => TileDim::basic(length, side / gap),
+            phases => TileDim::interleaved_over(length, phases, side),
+        };
+        let dims = [
+            TileDim::replicated(units / period),
+            TileDim::basic(grids, per_tile),
+            side(height, rows),
+            TileDim::basic(channels.div_ceil(gap).min(gap), gap),
+            side(width, cols),
+            TileDim::basic(channels.min(gap), gap),
+            TileDim::basic(batch, batch),
+        ];
+        let places = (0..channels * height * width).map(|i| {
+            let (c, y, x) = (i / (height * width), i / width % height, i % width);
+            [0, c / (gap * gap), y, c / gap % gap, x, c % gap, 0]
+        });
+        Placement::tiled(dims, places, slots, batch, period).ok()
+    }
+
+    /// The placement of a tile tensor from its dimensions and every feature's index; dimensions of one element are left out.
+    fn tiled<const D: usize>(
+        dims: [girih_tiles::Result<TileDim>; D],
+        indices: impl Iterator<Item = [usize; D]>,
+        slots: usize,
+        batch: usize,
+        period: usize,
+    ) -> Result<Self> {
+        let dims = dims.into_iter().collect::<girih_tiles::Result<Vec<_>>>()?;
+        let kept: Vec<usize> = (0..D)
+            .filter(|&d| dims[d].tile_size() > 1 || dims[d].external_size() > 1)
+            .collect();
+        let shape = match kept.as_slice() {
+            [] => TileShape::try_new(vec![dims[0]])?,
+            kept => TileShape::try_new(kept.iter().map(|&d| dims[d]).collect())?,
+        };
+        let places = indices
+            .map(|index| {
+                let index: Vec<usize> = kept.iter().map(|&d| index[d]).collect();
+                let index = if index.is_empty() { vec![0] } else { index };
+                let at = shape.locate(&index)?;
+                Ok(place(at.tile, at.slot / batch))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let tiles = shape.tiles();
+        Ok(Placement {
+            shape,
             slots,
             batch,
-            tiles: grids.div_ceil(per_tile) * interleave * interleave,
+            tiles,
             period,
             places,
         })
@@ -285,7 +306,7 @@ impl Placement {
 
 impl fmt::Display for Placement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.notation)
+        self.shape.fmt(f)
     }
 }
 
@@ -294,39 +315,6 @@ fn place(tile: usize, unit: usize) -> Place {
         tile: u32::try_from(tile).expect("tiles fit u32"),
         unit: u32::try_from(unit).expect("units fit u32"),
     }
-}
-
-fn dim(size: usize, tile: usize) -> String {
-    if tile == 1 {
-        size.to_string()
-    } else {
-        format!("{size}/{tile}")
-    }
-}
-
-fn copies(units: usize, period: usize) -> String {
-    if units == period {
-        String::new()
-    } else {
-        format!("*/{}", units / period)
-    }
-}
-
-fn batch_dim(batch: usize) -> String {
-    if batch == 1 {
-        String::new()
-    } else {
-        format!("{batch}/{batch}")
-    }
-}
-
-fn notation(dims: &[String]) -> String {
-    let shown: Vec<&str> = dims
-        .iter()
-        .map(String::as_str)
-        .filter(|d| !d.is_empty() && *d != "1")
-        .collect();
-    format!("[{}]", shown.join(", "))
 }
 
 #[cfg(test)]
@@ -375,7 +363,7 @@ mod tests {
     fn parts_from_a_file_are_checked() {
         let p = Placement::vector(10, 64, 2);
         let parts = |period: usize, places: Vec<Place>| {
-            Placement::try_new(p.to_string(), 64, 2, 1, period, places)
+            Placement::try_new(p.shape().clone(), 64, 2, 1, period, places)
         };
         assert_eq!(parts(16, p.places().to_vec()), Ok(p.clone()));
         assert!(parts(8, p.places().to_vec()).is_err());

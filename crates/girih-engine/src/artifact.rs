@@ -172,9 +172,7 @@ struct PackingHead {
     name: String,
     shape: Vec<usize>,
     notation: String,
-    slots: usize,
     batch: usize,
-    tiles: usize,
     period: usize,
     places: Vec<(u32, u32)>,
 }
@@ -186,9 +184,7 @@ impl From<&TensorPacking> for PackingHead {
             name: packing.name().to_string(),
             shape: packing.shape().to_vec(),
             notation: p.to_string(),
-            slots: p.slots(),
             batch: p.batch(),
-            tiles: p.tiles(),
             period: p.period(),
             places: p.places().iter().map(|p| (p.tile, p.unit)).collect(),
         }
@@ -198,19 +194,6 @@ impl From<&TensorPacking> for PackingHead {
 impl PackingHead {
     fn check(self, slots: usize) -> std::result::Result<TensorPacking, FormatError> {
         let fail = |why: String| FormatError::field("packing", why);
-        if self.slots != slots {
-            return Err(fail(format!(
-                "{} slots, the parameters have {slots}",
-                self.slots
-            )));
-        }
-        if self.tiles == 0 || self.tiles > self.places.len() {
-            return Err(fail(format!(
-                "{} tiles for {} values",
-                self.tiles,
-                self.places.len()
-            )));
-        }
         let features = self
             .shape
             .iter()
@@ -227,15 +210,15 @@ impl PackingHead {
             .iter()
             .map(|&(tile, unit)| Place { tile, unit })
             .collect();
-        let placement = Placement::try_new(
-            self.notation,
-            self.slots,
-            self.batch,
-            self.tiles,
-            self.period,
-            places,
-        )
-        .map_err(|e| fail(e.to_string()))?;
+        let tiles = self.notation.parse().map_err(|e| fail(format!("{e}")))?;
+        let placement = Placement::try_new(tiles, self.batch, self.period, places)
+            .map_err(|e| fail(e.to_string()))?;
+        if placement.slots() != slots {
+            return Err(fail(format!(
+                "{} slots, the parameters have {slots}",
+                placement.slots()
+            )));
+        }
         TensorPacking::try_new(self.name, self.shape, placement).map_err(|e| fail(e.to_string()))
     }
 }

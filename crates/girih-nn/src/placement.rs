@@ -53,20 +53,12 @@ impl Placement {
     /// in one place.
     pub fn try_new(
         shape: TileShape,
-        slots: usize,
         batch: usize,
-        tiles: usize,
         period: usize,
         places: Vec<Place>,
     ) -> Result<Self> {
         let fail = |why: String| Err(Error::Placement { why });
-        if shape.slots() != slots || shape.tiles() != tiles {
-            return fail(format!(
-                "{shape} has {} tiles of {} slots, not {tiles} of {slots}",
-                shape.tiles(),
-                shape.slots()
-            ));
-        }
+        let (slots, tiles) = (shape.slots(), shape.tiles());
         for (name, size) in [("slots", slots), ("batch", batch), ("period", period)] {
             if !size.is_power_of_two() {
                 return fail(format!("{name} is {size}, not a power of two"));
@@ -363,7 +355,7 @@ mod tests {
     fn parts_from_a_file_are_checked() {
         let p = Placement::vector(10, 64, 2);
         let parts = |period: usize, places: Vec<Place>| {
-            Placement::try_new(p.shape().clone(), 64, 2, 1, period, places)
+            Placement::try_new(p.shape().clone(), 2, period, places)
         };
         assert_eq!(parts(16, p.places().to_vec()), Ok(p.clone()));
         assert!(parts(8, p.places().to_vec()).is_err());

@@ -7,7 +7,9 @@ mod container;
 mod error;
 mod executor;
 pub mod files;
+mod local;
 mod metrics;
+mod report;
 mod scheme;
 mod server;
 mod tensor;
@@ -19,7 +21,11 @@ pub use artifact::{
 pub use client::{Client, SECRET_KEY_FILE, with_batch};
 pub use error::{Error, FormatError, Result};
 pub use executor::{Executor, Progress, Run};
+pub use local::{Comparison, LocalSession, Phase, Watch, arg_max, check_ranges, infer_clear};
 pub use metrics::{LayerTiming, Share, Timings, peak_bytes, resident_bytes};
+pub use report::{
+    Explanation, FittedFunction, KeyReport, ParamsReport, PlannedLayer, RunReport, key_reports,
+};
 pub use scheme::{CkksScheme, INSECURE, security, spec};
 pub use server::{
     ENCRYPTED_WEIGHTS_FILE, EVALUATION_KEYS_FILE, PUBLIC_KEY_FILE, Server, encrypt_weights,

@@ -1,0 +1,301 @@
+//! What a run was and what it cost, as one JSON object.
+
+use std::collections::BTreeMap;
+
+use girih_ckks::cost::{MachineSpeed, profile};
+use girih_ckks::wire::{ciphertext_len, evaluation_keys_len};
+use girih_ckks::{KeyId, Params};
+use girih_compile::Compiled;
+use girih_he::{KeyManifest, price};
+use serde::Serialize;
+
+use crate::Result;
+use crate::metrics::LayerTiming;
+
+/// Parameters in numbers.
+#[derive(Clone, Debug, Serialize)]
+pub struct ParamsReport {
+    /// Ring degree.
+    pub n: usize,
+    /// Slots of a ciphertext.
+    pub slots: usize,
+    /// Multiplications in sequence.
+    pub levels: u8,
+    /// log2 of the scale at the top.
+    pub log_scale: f64,
+    /// log2 of the ciphertext modulus.
+    pub log_q: f64,
+    /// log2 of the largest modulus of any published key.
+    pub log_qp: f64,
+    /// Limit of log2(QP) for this degree at the security asked for; null if the gate is off.
+    pub max_log_qp: Option<u32>,
+    /// Primes of the ciphertext modulus.
+    pub limbs: usize,
+    /// Key-switching digits at the top.
+    pub dnum: usize,
+    /// Estimated bits of classical security.
+    pub security_bits: f64,
+    /// What was asked for, in words; says so if it is insecure.
+    pub security: String,
+}
+
+impl ParamsReport {
+    /// The numbers of a parameter set.
+    #[must_use]
+    pub fn of(params: &Params) -> Self {
+        let security = params.security();
+        ParamsReport {
+            n: params.n(),
+            slots: params.slots(),
+            levels: params.top().0,
+            log_scale: params.chain().scale(params.top()).log2(),
+            log_q: params.log_q(),
+            log_qp: params.log_qp(),
+            max_log_qp: security.max_log_qp(params.log_n()),
+            limbs: params.chain().limbs(params.top()),
+            dnum: params.digits(params.top()),
+            security_bits: params.security_bits(),
+            security: security.to_string(),
+        }
+    }
+}
+
+/// One evaluation key, before it exists.
+#[derive(Clone, Debug, Serialize)]
+pub struct KeyReport {
+    /// The key in words, as `rotation 64`.
+    pub key: String,
+    /// Level up to which it serves.
+    pub level: u8,
+    /// Bytes of its file form.
+    pub bytes: u64,
+}
+
+/// The evaluation keys of a manifest with their bytes.
+#[must_use]
+pub fn key_reports(params: &Params, manifest: &KeyManifest) -> Vec<KeyReport> {
+    let empty = evaluation_keys_len(params, &KeyManifest::default());
+    let report = |key: KeyId, level: girih_he::Level| {
+        let mut one = KeyManifest::default();
+        match key {
+            KeyId::Relinearization => one.relinearization = Some(level),
+            KeyId::Rotation(r) => {
+                one.rotations.insert(r, level);
+            }
+            KeyId::Conjugation => one.conjugation = Some(level),
+        }
+        let bytes = evaluation_keys_len(params, &one).saturating_sub(empty) as u64;
+        KeyReport {
+            key: key.to_string(),
+            level: level.0,
+            bytes,
+        }
+    };
+    let relinearization = manifest
+        .relinearization
+        .map(|l| report(KeyId::Relinearization, l));
+    let rotations = manifest
+        .rotations
+        .iter()
+        .map(|(r, l)| report(KeyId::Rotation(*r), *l));
+    let conjugation = manifest.conjugation.map(|l| report(KeyId::Conjugation, l));
+    relinearization
+        .into_iter()
+        .chain(rotations)
+        .chain(conjugation)
+        .collect()
+}
+
+/// A layer of the plan, priced.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlannedLayer {
+    /// Name.
+    pub name: String,
+    /// What is computed.
+    pub operation: String,
+    /// Shape of the result without the batch.
+    pub shape: Vec<usize>,
+    /// Where the result lies, in tile-tensor notation.
+    pub placement: String,
+    /// Ciphertexts of the result.
+    pub ciphertexts: usize,
+    /// Level at which the layer starts.
+    pub level: u8,
+    /// Predicted share of the time, between 0 and 1.
+    pub share: f64,
+    /// Predicted counts by primitive.
+    pub primitives: BTreeMap<&'static str, u64>,
+}
+
+/// A polynomial that replaces a function.
+#[derive(Clone, Debug, Serialize)]
+pub struct FittedFunction {
+    /// Name of the node.
+    pub node: String,
+    /// The function.
+    pub function: String,
+    /// Degree of the polynomial.
+    pub degree: usize,
+    /// The range it is fitted on.
+    pub range: (f64, f64),
+    /// The range measured on the calibration samples.
+    pub measured: (f64, f64),
+    /// Largest error on the range.
+    pub max_error: f64,
+}
+
+/// What is known before any key exists.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// Name of the model.
+    pub model: String,
+    /// Samples that are answered together.
+    pub batch: usize,
+    /// The parameters.
+    #[serde(flatten)]
+    pub params: ParamsReport,
+    /// Threads of the prediction.
+    pub threads: usize,
+    /// Predicted seconds of one evaluation on this machine.
+    pub predicted_seconds: f64,
+    /// Predicted peak bytes of the server.
+    pub predicted_peak_bytes: u64,
+    /// Predicted largest error of an output value.
+    pub predicted_error: f64,
+    /// Bytes of all evaluation keys in their file form.
+    pub key_bytes: u64,
+    /// Bytes of the encrypted input of one batch.
+    pub ciphertext_bytes: u64,
+    /// Bytes of the encoded constants.
+    pub constant_bytes: u64,
+    /// Instructions of the program.
+    pub instructions: usize,
+    /// The layers.
+    pub layers: Vec<PlannedLayer>,
+    /// The replaced functions.
+    pub fits: Vec<FittedFunction>,
+    /// The evaluation keys.
+    pub keys: Vec<KeyReport>,
+}
+
+impl Explanation {
+    /// Explains a compiled model; measures the speed of this machine for a few milliseconds.
+    ///
+    /// # Errors
+    /// None for what the compiler made.
+    pub fn of(compiled: &Compiled, params: &Params, threads: usize) -> Result<Self> {
+        let speed = MachineSpeed::measure(params, threads);
+        let cost = price(&compiled.program, &profile(params, &speed))?;
+        let keys = key_reports(params, &compiled.manifest);
+        let planned: f64 = compiled
+            .report
+            .layers
+            .iter()
+            .map(|l| l.seconds)
+            .sum::<f64>()
+            .max(f64::MIN_POSITIVE);
+        let tiles = compiled.input.placement().tiles() as u64;
+        Ok(Explanation {
+            model: compiled.name.clone(),
+            batch: compiled.input.batch(),
+            params: ParamsReport::of(params),
+            threads,
+            predicted_seconds: cost.seconds(),
+            predicted_peak_bytes: compiled.report.predicted_peak_bytes,
+            predicted_error: compiled.report.predicted_error,
+            key_bytes: keys.iter().map(|k| k.bytes).sum(),
+            ciphertext_bytes: tiles * ciphertext_len(params, params.top()).0 as u64,
+            constant_bytes: compiled.report.constant_bytes,
+            instructions: compiled.program.insts.len(),
+            layers: compiled
+                .report
+                .layers
+                .iter()
+                .map(|l| PlannedLayer {
+                    name: l.name.clone(),
+                    operation: l.operation.clone(),
+                    shape: l.shape.clone(),
+                    placement: l.placement.clone(),
+                    ciphertexts: l.tiles,
+                    level: l.level.0,
+                    share: l.seconds / planned,
+                    primitives: l
+                        .primitives
+                        .iter()
+                        .map(|(p, count)| (p.name(), *count))
+                        .collect(),
+                })
+                .collect(),
+            fits: compiled
+                .report
+                .fits
+                .iter()
+                .map(|f| FittedFunction {
+                    node: f.node.clone(),
+                    function: f.function.clone(),
+                    degree: f.degree,
+                    range: f.range,
+                    measured: f.measured,
+                    max_error: f.max_error,
+                })
+                .collect(),
+            keys,
+        })
+    }
+}
+
+/// What a run was and what it cost. Seconds that do not apply are zero.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunReport {
+    /// Name of the model.
+    pub model: String,
+    /// `encrypted`, or `clear` for the same program on plain numbers.
+    pub mode: &'static str,
+    /// Samples answered.
+    pub samples: usize,
+    /// Samples that are answered together.
+    pub batch: usize,
+    /// Threads.
+    pub threads: usize,
+    /// The parameters.
+    #[serde(flatten)]
+    pub params: ParamsReport,
+    /// Seconds to compile the model.
+    pub compile_seconds: f64,
+    /// Seconds to make all keys.
+    pub keygen_seconds: f64,
+    /// Seconds to encode the weights ahead.
+    pub encode_seconds: f64,
+    /// Seconds to encrypt the input.
+    pub encrypt_seconds: f64,
+    /// Seconds from encrypted input to encrypted output, all batches.
+    pub evaluate_seconds: f64,
+    /// Seconds to decrypt the output.
+    pub decrypt_seconds: f64,
+    /// Peak resident bytes of the process; null where the system does not tell.
+    pub peak_bytes: Option<u64>,
+    /// Bytes of the evaluation keys in their file form.
+    pub key_bytes: u64,
+    /// Evaluation keys.
+    pub keys: usize,
+    /// Bytes of the encrypted input in its file form.
+    pub ciphertext_bytes: u64,
+    /// Bytes of the encrypted output in its file form.
+    pub output_bytes: u64,
+    /// Bytes of the encoded constants.
+    pub constant_bytes: u64,
+    /// Most ciphertexts alive at one time.
+    pub peak_ciphertexts: usize,
+    /// Predicted seconds of all batches on this machine.
+    pub predicted_seconds: f64,
+    /// Predicted peak bytes.
+    pub predicted_peak_bytes: u64,
+    /// Predicted largest error of an output value.
+    pub predicted_error: f64,
+    /// Largest difference from the plain model, if that was run.
+    pub max_error: Option<f64>,
+    /// Share of the samples whose largest output is that of the plain model, if that was run.
+    pub agreement: Option<f64>,
+    /// Seconds by layer and primitive.
+    pub layers: Vec<LayerTiming>,
+}

@@ -1,3 +1,63 @@
+//! The `girih` command: networks on encrypted data, in one go or as three separate roles.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod commands;
+mod console;
+mod npy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use commands::{compile, decrypt, encrypt, evaluate, explain, infer, keygen, params};
+
+/// A trained network answers on encrypted inputs.
+#[derive(Debug, Parser)]
+#[command(name = "girih", version, about, max_term_width = 110)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Model owner: turns an ONNX file into a part for the server and a part for clients.
+    Compile(compile::Args),
+    /// Client: makes a secret key and the evaluation keys for the server.
+    Keygen(keygen::Args),
+    /// Client: encrypts an input.
+    Encrypt(encrypt::Args),
+    /// Model owner: encrypts weights under a client's public key (models compiled with --encrypt-weights).
+    EncryptWeights(keygen::WeightsArgs),
+    /// Server: evaluates the model on an encrypted input.
+    Evaluate(evaluate::Args),
+    /// Client: decrypts the answer.
+    Decrypt(decrypt::Args),
+    /// All roles in one go.
+    Infer(infer::Args),
+    /// Prints graph, plan, parameters, keys, predicted time and memory, before any key exists.
+    Explain(explain::Args),
+    /// Prints the security table and the named parameter sets.
+    Params(params::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Args::parse().command {
+        Command::Compile(args) => compile::run(&args),
+        Command::Keygen(args) => keygen::run(&args),
+        Command::Encrypt(args) => encrypt::run(&args),
+        Command::EncryptWeights(args) => keygen::encrypt_weights(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
+        Command::Decrypt(args) => decrypt::run(&args),
+        Command::Infer(args) => infer::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Params(args) => params::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! One file a command, and the options that several of them share.
+
+pub(crate) mod compile;
+pub(crate) mod decrypt;
+pub(crate) mod encrypt;
+pub(crate) mod evaluate;
+pub(crate) mod explain;
+pub(crate) mod infer;
+pub(crate) mod keygen;
+pub(crate) mod params;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context as _, bail};
+use girih_ckks::Params;
+use girih_compile::{Compiled, Requirements, Weights, compile};
+use girih_engine::files::Overwrite;
+use girih_engine::{CkksScheme, INSECURE, spec};
+use girih_model::Graph;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+use crate::npy;
+
+/// What a compiled model must satisfy.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompileOptions {
+    /// Samples that are answered together; more are run in chunks.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) batch: usize,
+    /// Largest error of an output value (six standard deviations of the predicted noise).
+    #[arg(long, default_value_t = 1e-3)]
+    pub(crate) precision: f64,
+    /// Sample inputs on which the ranges of functions are measured that polynomials replace.
+    #[arg(long, value_name = "X.npy")]
+    pub(crate) calibrate: Option<PathBuf>,
+    /// Degree of the polynomials that replace functions; chosen by function and range without it.
+    #[arg(long)]
+    pub(crate) degree: Option<usize>,
+    /// Keeps the weights from the server: they become further encrypted inputs.
+    #[arg(long)]
+    pub(crate) encrypt_weights: bool,
+    /// Bits of security: 128, 192 or 256. `insecure` switches the gate off, for experiments only.
+    #[arg(long, default_value = "128", value_parser = security_bits)]
+    pub(crate) security: u32,
+    /// Most mebibytes the evaluation may use; what the system has available without it.
+    #[arg(long, value_name = "MIB")]
+    pub(crate) max_memory: Option<u64>,
+}
+
+fn security_bits(text: &str) -> Result<u32, String> {
+    match text {
+        "128" => Ok(128),
+        "192" => Ok(192),
+        "256" => Ok(256),
+        "insecure" => Ok(INSECURE),
+        other => Err(format!("{other:?} is none of 128, 192, 256, insecure")),
+    }
+}
+
+/// A model, compiled.
+pub(crate) struct Model {
+    pub(crate) graph: Graph,
+    pub(crate) compiled: Compiled,
+    pub(crate) params: Params,
+    pub(crate) seconds: f64,
+}
+
+impl CompileOptions {
+    /// Compiles the model of a file. `fallback` calibrates if no samples are given and the model needs some.
+    pub(crate) fn compile(
+        &self,
+        path: &Path,
+        fallback: Option<&ndarray::ArrayD<f64>>,
+    ) -> anyhow::Result<Model> {
+        let graph = load(path)?;
+        self.compile_graph(graph, fallback)
+    }
+
+    pub(crate) fn compile_graph(
+        &self,
+        graph: Graph,
+        fallback: Option<&ndarray::ArrayD<f64>>,
+    ) -> anyhow::Result<Model> {
+        let begin = Instant::now();
+        let mut calibration = match &self.calibrate {
+            Some(path) => Some(
+                girih_engine::with_batch(graph.input_shape(), npy::read(path)?)
+                    .context("--calibrate")?,
+            ),
+            None => None,
+        };
+        let replaces = graph
+            .nodes
+            .iter()
+            .any(|n| matches!(n.op, girih_model::Op::Activation(_)));
+        if calibration.is_none() && replaces && fallback.is_some() {
+            eprintln!(
+                "note: no --calibrate samples; the ranges of replaced functions are measured on the input itself"
+            );
+            calibration = fallback.cloned();
+        }
+        let requirements = Requirements {
+            batch: self.batch,
+            precision: self.precision,
+            security: self.security,
+            weights: if self.encrypt_weights {
+                Weights::Encrypted
+            } else {
+                Weights::Plain
+            },
+            calibration,
+            degree: self.degree,
+            max_memory: self
+                .max_memory
+                .map(|mib| mib << 20)
+                .or_else(available_memory),
+            ..Requirements::default()
+        };
+        let compiled = compile(&graph, &requirements, &CkksScheme::new(1))?;
+        let params = Params::try_new(spec(&compiled.chain).map_err(anyhow::Error::msg)?)?;
+        Ok(Model {
+            graph,
+            compiled,
+            params,
+            seconds: begin.elapsed().as_secs_f64(),
+        })
+    }
+}
+
+/// Reads an ONNX file.
+pub(crate) fn load(path: &Path) -> anyhow::Result<Graph> {
+    girih_model::load_onnx(path)
+        .with_context(|| format!("cannot read the model {}", path.display()))
+}
+
+/// What Linux says can be had without swapping; `None` elsewhere.
+pub(crate) fn available_memory() -> Option<u64> {
+    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = info.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// Where results go.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OutputOptions {
+    /// Replaces outputs that exist.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+impl OutputOptions {
+    pub(crate) fn overwrite(&self) -> Overwrite {
+        if self.force {
+            Overwrite::Replace
+        } else {
+            Overwrite::Refuse
+        }
+    }
+}
+
+/// How many threads.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ThreadOptions {
+    /// Threads; all cores without it.
+    #[arg(long)]
+    pub(crate) threads: Option<usize>,
+}
+
+/// Stack of a worker: a thread that waits for a loop takes up other work on top of its own.
+const STACK_BYTES: usize = 16 << 20;
+
+impl ThreadOptions {
+    /// Runs `body` in a pool of that many threads.
+    pub(crate) fn install<T: Send>(
+        &self,
+        body: impl FnOnce(usize) -> anyhow::Result<T> + Send,
+    ) -> anyhow::Result<T> {
+        let threads = match self.threads {
+            Some(0) => bail!("--threads must be at least 1"),
+            Some(threads) => threads,
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .stack_size(STACK_BYTES)
+            .build()
+            .context("cannot start the threads")?;
+        pool.install(|| body(threads))
+    }
+}
+
+/// Where randomness comes from.
+#[derive(Debug, clap::Args)]
+pub(crate) struct SeedOptions {
+    /// Makes keys and encryptions PREDICTABLE: for reproducible tests only. The system's generator without it.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+}
+
+impl SeedOptions {
+    /// A generator seeded by the system, or by `--seed`. `domain` keeps the steps of one seed apart.
+    pub(crate) fn rng(&self, domain: &str) -> anyhow::Result<ChaCha20Rng> {
+        let mut seed = [0; 32];
+        match self.seed {
+            Some(number) => {
+                eprintln!(
+                    "warning: --seed makes keys and encryptions predictable; use it for tests only"
+                );
+                seed[..8].copy_from_slice(&number.to_le_bytes());
+                for (byte, letter) in seed[8..].iter_mut().zip(domain.bytes()) {
+                    *byte = letter;
+                }
+            }
+            None => getrandom::fill(&mut seed)
+                .map_err(|e| anyhow::anyhow!("no randomness from the system: {e}"))?,
+        }
+        Ok(ChaCha20Rng::from_seed(seed))
+    }
+}
+
+/// Refuses an estimate beyond the memory of this machine, before anything is allocated.
+pub(crate) fn check_memory(needed: u64) -> anyhow::Result<()> {
+    match available_memory() {
+        Some(available) if needed > available => Err(girih_engine::Error::Memory {
+            needed_mib: needed >> 20,
+            available_mib: available >> 20,
+        }
+        .into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,110 @@
+//! NumPy files: f32 and f64 in, f64 out.
+
+use std::io::Cursor;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use girih_engine::files::{self, Access, Overwrite};
+use ndarray::ArrayD;
+use ndarray_npy::{ReadNpyError, ReadNpyExt, WriteNpyExt};
+
+/// Reads an array of f32 or f64.
+pub(crate) fn read(path: &Path) -> anyhow::Result<ArrayD<f64>> {
+    let bytes = files::read(path)?;
+    parse(&bytes).with_context(|| format!("{} is not a usable .npy file", path.display()))
+}
+
+fn parse(bytes: &[u8]) -> anyhow::Result<ArrayD<f64>> {
+    plausible(bytes)?;
+    match ArrayD::<f64>::read_npy(Cursor::new(bytes)) {
+        Err(ReadNpyError::WrongDescriptor(_)) => {}
+        result => return Ok(result?),
+    }
+    match ArrayD::<f32>::read_npy(Cursor::new(bytes)) {
+        Ok(values) => Ok(values.mapv(f64::from)),
+        Err(ReadNpyError::WrongDescriptor(found)) => bail!(
+            "its values are of type {found}; f32 and f64 are read. Convert it, scaled as the network was trained \
+             (images of bytes are often divided by 255)"
+        ),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Refuses a header that promises more values than the file has bytes, before memory is taken for them.
+fn plausible(bytes: &[u8]) -> anyhow::Result<()> {
+    if !bytes.starts_with(b"\x93NUMPY") {
+        bail!("it does not start like one");
+    }
+    let head = &bytes[..bytes.len().min(65_536)];
+    let text = String::from_utf8_lossy(head);
+    let shape = text
+        .split("'shape'")
+        .nth(1)
+        .and_then(|t| t.split('(').nth(1))
+        .and_then(|t| t.split(')').next());
+    let Some(shape) = shape else {
+        bail!("its header has no shape")
+    };
+    let mut values = 1u64;
+    for size in shape.split(',').map(str::trim).filter(|s| !s.is_empty()) {
+        let size: u64 = size
+            .parse()
+            .with_context(|| format!("its shape has the size {size:?}"))?;
+        values = values.saturating_mul(size);
+    }
+    if values > bytes.len() as u64 {
+        bail!(
+            "its header promises {values} values, the file has {} bytes",
+            bytes.len()
+        );
+    }
+    Ok(())
+}
+
+/// Writes an array of f64.
+pub(crate) fn write(path: &Path, values: &ArrayD<f64>, overwrite: Overwrite) -> anyhow::Result<()> {
+    let mut bytes = Vec::new();
+    values
+        .write_npy(Cursor::new(&mut bytes))
+        .context("cannot encode the answer")?;
+    Ok(files::write(path, &bytes, overwrite, Access::Default)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{ArrayD, IxDyn};
+
+    fn file<T: ndarray_npy::WritableElement>(values: &ArrayD<T>) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        values.write_npy(Cursor::new(&mut bytes)).expect("writes");
+        bytes
+    }
+
+    #[test]
+    fn floats_come_back_and_bytes_are_explained() {
+        let values = ArrayD::from_shape_fn(IxDyn(&[2, 3]), |i| i[0] as f64 - 0.5 * i[1] as f64);
+        assert_eq!(parse(&file(&values)).expect("f64"), values);
+        assert_eq!(
+            parse(&file(&values.mapv(|v| v as f32))).expect("f32"),
+            values
+        );
+        let error = parse(&file(&values.mapv(|v| v as u8))).expect_err("u8");
+        assert!(error.to_string().contains("255"), "{error}");
+    }
+
+    #[test]
+    fn no_altered_file_panics_or_takes_memory() {
+        let bytes = file(&ArrayD::<f32>::zeros(IxDyn(&[2, 3])));
+        for at in 0..bytes.len() {
+            let _ = parse(&bytes[..at]);
+            for value in [0, b'9', b'(', 0xff] {
+                let mut altered = bytes.clone();
+                altered[at] = value;
+                let _ = parse(&altered);
+            }
+        }
+        let huge = String::from_utf8_lossy(&bytes).replace("(2, 3)", "(99999999999, 3)");
+        assert!(parse(huge.as_bytes()).is_err());
+    }
+}

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use girih_model::{Graph, Node, Op};
+use girih_model::{Graph, Node, NodeId, Op};
 use girih_nn::{Affine, Sparse, maps};
 
 use crate::activation::{self, Calibration, FittedActivation, UnitPolynomial};
@@ -105,8 +105,17 @@ impl Network {
             values: Vec::new(),
         };
         let mut values: Vec<Affine<StageId>> = Vec::with_capacity(graph.nodes.len());
+        let users = graph.users();
         for node in &graph.nodes {
-            let value = builder.node(graph, node, &values)?;
+            let mut value = builder.node(graph, node, &values)?;
+            // What a square or product reads is a ciphertext anyway: its other readers start from there, so that
+            // `a·x² + b·x` is recognised in either order.
+            let multiplied =
+                |user: &NodeId| matches!(graph.node(*user).op, Op::Mul | Op::PowInt(2..));
+            if users[node.id.0].iter().any(multiplied) {
+                let id = builder.materialise(&value, node);
+                value = Affine::source(id, value.size());
+            }
             values.push(value);
         }
         let [output] = graph.outputs[..] else {

@@ -2,10 +2,9 @@
 
 use girih_he::{KeyManifest, Level, Rotation};
 use girih_rns::sample::{self, Seed};
-use girih_rns::{GaloisElement, Ntt, PolyQp, digit_ranges};
+use girih_rns::{GaloisElement, Ntt, PolyQp, digit_ranges, par};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, SeedableRng};
-use rayon::prelude::*;
 use zeroize::Zeroizing;
 
 use crate::keys::{
@@ -90,7 +89,7 @@ impl KeyGenerator {
             .iter()
             .filter(|(r, _)| !r.is_identity(slots))
             .map(|(r, level)| (KeyId::Rotation(r.normalized(slots)), *level));
-        let mut wanted: Vec<(KeyId, Level, KeySeeds)> = manifest
+        let wanted: Vec<(KeyId, Level, KeySeeds)> = manifest
             .relinearization
             .map(|level| (KeyId::Relinearization, level))
             .into_iter()
@@ -111,10 +110,9 @@ impl KeyGenerator {
                 }));
             }
         }
-        let made: Vec<(KeyId, SwitchingKey)> = wanted
-            .par_drain(..)
-            .map(|(id, level, seeds)| (id, self.key(secret, id, level, &seeds)))
-            .collect();
+        let made: Vec<(KeyId, SwitchingKey)> = par::map(wanted, |(id, level, seeds)| {
+            (id, self.key(secret, id, level, &seeds))
+        });
         let mut keys = EvaluationKeys::empty(&self.params);
         for (id, key) in made {
             match (id, element(&self.params, id)) {

@@ -1,4 +1,5 @@
-//! The limb loop: the only place of the arithmetic crates where threads are used.
+//! The limb loop, and a loop over independent polynomials: the only place of the arithmetic crates
+//! where threads are used.
 //!
 //! Rows are independent, each is computed by the same code on one thread, so results do not depend
 //! on the number of threads. Callers choose the threads with `rayon::ThreadPool::install`.
@@ -27,13 +28,17 @@ impl Work {
     }
 }
 
+/// Threads of the current pool.
 #[cfg(feature = "parallel")]
-fn threads() -> usize {
+#[must_use]
+pub fn threads() -> usize {
     rayon::current_num_threads()
 }
 
+/// Threads of the current pool.
 #[cfg(not(feature = "parallel"))]
-fn threads() -> usize {
+#[must_use]
+pub fn threads() -> usize {
     1
 }
 
@@ -88,6 +93,16 @@ where
         .zip(b.chunks_exact_mut(n))
         .enumerate()
         .for_each(|(i, (x, y))| f(i, x, y));
+}
+
+/// `f(item)` for independent items that take a row loop or more each, in order.
+pub fn map<T: Send, U: Send>(items: Vec<T>, f: impl Fn(T) -> U + Sync + Send) -> Vec<U> {
+    #[cfg(feature = "parallel")]
+    if items.len() > 1 && threads() > 1 {
+        use rayon::prelude::*;
+        return items.into_par_iter().map(f).collect();
+    }
+    items.into_iter().map(f).collect()
 }
 
 /// Most rows of one tile: a base conversion that writes several rows at once reads its sources once.
@@ -158,6 +173,18 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn items_keep_their_order() {
+        let squares = map((0..1000u64).collect(), |x| x * x);
+        assert!(
+            squares
+                .iter()
+                .enumerate()
+                .all(|(i, &x)| x == (i * i) as u64)
+        );
+        assert!(map(Vec::<u64>::new(), |x| x).is_empty());
+    }
 
     #[test]
     fn every_row_is_visited_once_with_its_index() {

@@ -1,7 +1,9 @@
 //! Rotations, conjugation and their sums.
 
+use std::collections::HashMap;
+
 use girih_he::{Error, Result, Rotation, State};
-use girih_rns::{ExpandedDigits, Ntt, Poly, Ring, Then, mod_down_pair};
+use girih_rns::{ExpandedDigits, Ntt, Poly, Ring, Then, mod_down_pair, par};
 
 use super::Evaluator;
 use crate::Ciphertext;
@@ -60,17 +62,14 @@ impl Evaluator {
                 .collect());
         }
         let digits = hoist(a.c1(), self.ring());
-        Ok(keys
-            .into_iter()
-            .map(|key| match key {
-                None => a.clone(),
-                Some(key) => {
-                    let then = after(a, key);
-                    let [c0, c1] = switch_hoisted(&digits, &key.key, &then, self.ring());
-                    self.wrap(c0, c1, state)
-                }
-            })
-            .collect())
+        Ok(par::map(keys, |key| match key {
+            None => a.clone(),
+            Some(key) => {
+                let then = after(a, key);
+                let [c0, c1] = switch_hoisted(&digits, &key.key, &then, self.ring());
+                self.wrap(c0, c1, state)
+            }
+        }))
     }
 
     /// `sum rotate(a_i, r_i)`: the switched halves are permuted and added over QP, one division by P. An operand
@@ -79,8 +78,6 @@ impl Evaluator {
         let op = "sum_rotated";
         let state = self.common_state(op, terms.iter().map(|t| t.0))?;
         let (ring, slots) = (self.ring(), self.params.slots());
-        let mut plain: Option<[Poly<Ntt>; 2]> = None;
-        let mut switched: Option<PairQp> = None;
         // Keys first: nothing is computed if one is missing.
         let keys = terms
             .iter()
@@ -92,85 +89,103 @@ impl Evaluator {
                     .map(Some),
             })
             .collect::<Result<Vec<_>>>()?;
-        let mut shared = SharedDigits::new(
-            terms
-                .iter()
-                .zip(&keys)
-                .filter(|(_, k)| k.is_some())
-                .map(|(t, _)| t.0),
-        );
+        let mut still: Vec<&Ciphertext> = Vec::new();
+        let mut moving: Vec<(&Ciphertext, &GaloisKey)> = Vec::new();
         for ((a, _), key) in terms.iter().zip(keys) {
-            let Some(key) = key else {
-                match &mut plain {
-                    None => plain = Some([a.c0().clone(), a.c1().clone()]),
-                    Some([c0, c1]) => {
-                        c0.add_assign(a.c0(), ring);
-                        c1.add_assign(a.c1(), ring);
-                    }
-                }
-                continue;
-            };
-            let moved = match shared.of(a, ring) {
-                Some(digits) => switch_qp_hoisted(digits, &key.key, ring),
-                None => switch_qp(a.c1(), &key.key, ring),
-            };
-            match &mut switched {
-                None => switched = Some(moved.map(|u| u.automorphism(key.element, ring))),
-                Some(sum) => sum
-                    .iter_mut()
-                    .zip(&moved)
-                    .for_each(|(s, u)| s.add_automorphism_assign(u, key.element, ring)),
-            }
-            let c0 = a.c0().automorphism(key.element, ring);
-            match &mut plain {
-                None => plain = Some([c0, Poly::zero(ring, a.c0().limbs())]),
-                Some([sum, _]) => sum.add_assign(&c0, ring),
+            match key {
+                None => still.push(a),
+                Some(key) => moving.push((a, key)),
             }
         }
-        let [mut c0, mut c1] = plain.ok_or(Error::EmptySum { op })?;
-        if let Some(switched) = switched {
-            let [u0, u1] = mod_down_pair(&switched[0], &switched[1], ring);
-            c0.add_assign(&u0, ring);
-            c1.add_assign(&u1, ring);
-        }
+        let shared = SharedDigits::new(moving.iter().map(|t| t.0), ring);
+        // Sums modulo primes are exact: how the terms are shared among threads does not show.
+        let share = moving.len().div_ceil(par::threads()).max(1);
+        let parts = par::map(moving.chunks(share).collect(), |part| {
+            sum_moved(part, &shared, ring)
+        });
+        let moved = parts
+            .into_iter()
+            .flatten()
+            .reduce(|(mut u, mut c0), (v, x)| {
+                u.iter_mut()
+                    .zip(&v)
+                    .for_each(|(u, v)| u.add_assign(v, ring));
+                c0.add_assign(&x, ring);
+                (u, c0)
+            });
+        let divided = moved.map(|([u0, u1], moved_c0)| {
+            let [mut c0, c1] = mod_down_pair(&u0, &u1, ring);
+            c0.add_assign(&moved_c0, ring);
+            [c0, c1]
+        });
+        let total = still
+            .into_iter()
+            .map(|a| [a.c0().clone(), a.c1().clone()])
+            .chain(divided)
+            .reduce(|[mut c0, mut c1], [x, y]| {
+                c0.add_assign(&x, ring);
+                c1.add_assign(&y, ring);
+                [c0, c1]
+            });
+        let [c0, c1] = total.ok_or(Error::EmptySum { op })?;
         Ok(self.wrap(c0, c1, state))
     }
 }
 
+/// `(sum phi_i(u_i), sum phi_i(a_i0))` for the switched halves `u_i` over QP; none for no terms.
+fn sum_moved(
+    terms: &[(&Ciphertext, &GaloisKey)],
+    shared: &SharedDigits,
+    ring: &Ring,
+) -> Option<(PairQp, Poly<Ntt>)> {
+    let mut sum: Option<(PairQp, Poly<Ntt>)> = None;
+    for (a, key) in terms {
+        let u = match shared.of(a) {
+            Some(digits) => switch_qp_hoisted(digits, &key.key, ring),
+            None => switch_qp(a.c1(), &key.key, ring),
+        };
+        let c0 = a.c0().automorphism(key.element, ring);
+        match &mut sum {
+            None => sum = Some((u.map(|u| u.automorphism(key.element, ring)), c0)),
+            Some((sum, sum_c0)) => {
+                for (sum, u) in sum.iter_mut().zip(&u) {
+                    sum.add_automorphism_assign(u, key.element, ring);
+                }
+                sum_c0.add_assign(&c0, ring);
+            }
+        }
+    }
+    sum
+}
+
 /// The digits of operands that are rotated more than once; operands are told apart by their address.
 struct SharedDigits {
-    repeated: Vec<*const Ciphertext>,
-    digits: Vec<(*const Ciphertext, ExpandedDigits)>,
+    digits: HashMap<usize, ExpandedDigits>,
 }
 
 impl SharedDigits {
-    fn new<'a>(operands: impl Iterator<Item = &'a Ciphertext>) -> Self {
-        let mut all: Vec<*const Ciphertext> = operands.map(std::ptr::from_ref).collect();
-        all.sort_unstable();
-        let repeated = all
-            .windows(2)
-            .filter(|w| w[0] == w[1])
-            .map(|w| w[0])
+    fn new<'a>(operands: impl Iterator<Item = &'a Ciphertext>, ring: &Ring) -> Self {
+        let mut count: HashMap<usize, (usize, &Ciphertext)> = HashMap::new();
+        for a in operands {
+            count
+                .entry(std::ptr::from_ref(a).addr())
+                .or_insert((0, a))
+                .0 += 1;
+        }
+        let repeated: Vec<(usize, &Ciphertext)> = count
+            .into_iter()
+            .filter(|(_, (times, _))| *times > 1)
+            .map(|(address, (_, a))| (address, a))
             .collect();
         SharedDigits {
-            repeated,
-            digits: Vec::new(),
+            digits: par::map(repeated, |(address, a)| (address, hoist(a.c1(), ring)))
+                .into_iter()
+                .collect(),
         }
     }
 
-    fn of(&mut self, a: &Ciphertext, ring: &Ring) -> Option<&ExpandedDigits> {
-        let address = std::ptr::from_ref(a);
-        if !self.repeated.contains(&address) {
-            return None;
-        }
-        let at = match self.digits.iter().position(|d| d.0 == address) {
-            Some(at) => at,
-            None => {
-                self.digits.push((address, hoist(a.c1(), ring)));
-                self.digits.len() - 1
-            }
-        };
-        Some(&self.digits[at].1)
+    fn of(&self, a: &Ciphertext) -> Option<&ExpandedDigits> {
+        self.digits.get(&std::ptr::from_ref(a).addr())
     }
 }
 

@@ -52,13 +52,15 @@ where
 {
     assert_eq!(rows.len() % n, 0, "a polynomial is made of whole rows");
     let count = rows.len() / n;
-    #[cfg(feature = "parallel")]
     if work.pays(rows.len(), count) {
-        use rayon::prelude::*;
-        rows.par_chunks_exact_mut(n)
-            .enumerate()
-            .for_each(|(i, row)| f(i, row));
-        return;
+        #[cfg(feature = "parallel")]
+        {
+            use rayon::prelude::*;
+            rows.par_chunks_exact_mut(n)
+                .enumerate()
+                .for_each(|(i, row)| f(i, row));
+            return;
+        }
     }
     rows.chunks_exact_mut(n)
         .enumerate()
@@ -80,14 +82,16 @@ where
     );
     assert_eq!(a.len() % n, 0, "a polynomial is made of whole rows");
     let count = a.len() / n;
-    #[cfg(feature = "parallel")]
     if work.pays(a.len(), count) {
-        use rayon::prelude::*;
-        a.par_chunks_exact_mut(n)
-            .zip(b.par_chunks_exact_mut(n))
-            .enumerate()
-            .for_each(|(i, (x, y))| f(i, x, y));
-        return;
+        #[cfg(feature = "parallel")]
+        {
+            use rayon::prelude::*;
+            a.par_chunks_exact_mut(n)
+                .zip(b.par_chunks_exact_mut(n))
+                .enumerate()
+                .for_each(|(i, (x, y))| f(i, x, y));
+            return;
+        }
     }
     a.chunks_exact_mut(n)
         .zip(b.chunks_exact_mut(n))
@@ -110,7 +114,10 @@ pub const TILE: usize = 8;
 
 /// Rows of a tile, at most `most`, so that every thread gets some.
 fn tile_rows(rows: usize, most: usize) -> usize {
-    (rows / (2 * threads())).clamp(1, most)
+    match threads() {
+        1 => most,
+        threads => (rows / (2 * threads)).clamp(1, most),
+    }
 }
 
 /// `f(first, tile)` for consecutive groups of up to [`TILE`] rows of `n` words, `first` being the index
@@ -124,18 +131,20 @@ where
 {
     assert_eq!(rows.len() % n, 0, "a polynomial is made of whole rows");
     let count = rows.len() / n;
-    #[cfg(feature = "parallel")]
+    let tile = tile_rows(count, TILE);
     if Work::Heavy.pays(rows.len(), count) {
-        use rayon::prelude::*;
-        let tile = tile_rows(count, TILE);
-        rows.par_chunks_mut(tile * n)
-            .enumerate()
-            .for_each(|(i, rows)| f(i * tile, rows));
-        return;
+        #[cfg(feature = "parallel")]
+        {
+            use rayon::prelude::*;
+            rows.par_chunks_mut(tile * n)
+                .enumerate()
+                .for_each(|(i, rows)| f(i * tile, rows));
+            return;
+        }
     }
-    rows.chunks_mut(TILE * n)
+    rows.chunks_mut(tile * n)
         .enumerate()
-        .for_each(|(i, rows)| f(i * TILE, rows));
+        .for_each(|(i, rows)| f(i * tile, rows));
 }
 
 /// `f(first, a_tile, b_tile)` for groups of up to `most` rows of two polynomials of one shape; see
@@ -154,20 +163,22 @@ where
     );
     assert_eq!(a.len() % n, 0, "a polynomial is made of whole rows");
     let count = a.len() / n;
-    #[cfg(feature = "parallel")]
+    let tile = tile_rows(count, most);
     if Work::Heavy.pays(a.len(), count) {
-        use rayon::prelude::*;
-        let tile = tile_rows(count, most);
-        a.par_chunks_mut(tile * n)
-            .zip(b.par_chunks_mut(tile * n))
-            .enumerate()
-            .for_each(|(i, (x, y))| f(i * tile, x, y));
-        return;
+        #[cfg(feature = "parallel")]
+        {
+            use rayon::prelude::*;
+            a.par_chunks_mut(tile * n)
+                .zip(b.par_chunks_mut(tile * n))
+                .enumerate()
+                .for_each(|(i, (x, y))| f(i * tile, x, y));
+            return;
+        }
     }
-    a.chunks_mut(most * n)
-        .zip(b.chunks_mut(most * n))
+    a.chunks_mut(tile * n)
+        .zip(b.chunks_mut(tile * n))
         .enumerate()
-        .for_each(|(i, (x, y))| f(i * most, x, y));
+        .for_each(|(i, (x, y))| f(i * tile, x, y));
 }
 
 #[cfg(test)]

@@ -87,27 +87,58 @@ fn measure(bench: &mut Bench, params: &Params) -> anyhow::Result<()> {
     let pairs = [(&a, &b)];
     eval.dot_rescaled(&pairs)?;
     eval.rotate_many(&a, &rotations)?;
-    push("mul_relin_rescale", effort.measure(1, || drop(black_box(eval.dot_rescaled(&pairs)))));
-    push("mul_plain", effort.measure(1, || drop(black_box(eval.mul_plain(&a, &constant)))));
-    push("rescale", effort.measure(1, || drop(black_box(eval.rescale(&product)))));
-    push("rotate", effort.measure(1, || drop(black_box(eval.rotate(&a, Rotation(1))))));
+    push(
+        "mul_relin_rescale",
+        effort.measure(1, || drop(black_box(eval.dot_rescaled(&pairs)))),
+    );
+    push(
+        "mul_plain",
+        effort.measure(1, || drop(black_box(eval.mul_plain(&a, &constant)))),
+    );
+    push(
+        "rescale",
+        effort.measure(1, || drop(black_box(eval.rescale(&product)))),
+    );
+    push(
+        "rotate",
+        effort.measure(1, || drop(black_box(eval.rotate(&a, Rotation(1))))),
+    );
     push(
         "hoisted_rotate",
-        effort.measure(rotations.len(), || drop(black_box(eval.rotate_many(&a, &rotations)))),
+        effort.measure(rotations.len(), || {
+            drop(black_box(eval.rotate_many(&a, &rotations)))
+        }),
     );
-    push("encode", effort.measure(1, || drop(black_box(encoder.encode(&values, top, scale)))));
-    push("encrypt", effort.measure(1, || drop(black_box(encryptor.encrypt(&plaintext, &mut rng)))));
+    push(
+        "encode",
+        effort.measure(1, || drop(black_box(encoder.encode(&values, top, scale)))),
+    );
+    push(
+        "encrypt",
+        effort.measure(1, || {
+            drop(black_box(encryptor.encrypt(&plaintext, &mut rng)))
+        }),
+    );
     push(
         "decrypt",
         effort.measure(1, || {
-            black_box(decryptor.decrypt(&a).map(|plaintext| encoder.decode(&plaintext)).ok());
+            black_box(
+                decryptor
+                    .decrypt(&a)
+                    .map(|plaintext| encoder.decode(&plaintext))
+                    .ok(),
+            );
         }),
     );
     push(
         "rotation_keygen",
         effort.measure(1, || {
             let mut rng = ChaCha20Rng::from_seed([2; 32]);
-            drop(black_box(generator.evaluation_keys(&secret, &one_rotation, &mut rng)));
+            drop(black_box(generator.evaluation_keys(
+                &secret,
+                &one_rotation,
+                &mut rng,
+            )));
         }),
     );
     Ok(())

@@ -64,6 +64,7 @@ fn main() -> anyhow::Result<()> {
     anyhow::ensure!(args.threads >= 1, "--threads must be at least 1");
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(args.threads)
+        .stack_size(16 << 20)
         .build()
         .context("cannot start the threads")?;
     let mut bench = Bench {

@@ -7,6 +7,7 @@ mod container;
 mod error;
 mod executor;
 pub mod files;
+pub mod html;
 mod local;
 mod metrics;
 mod report;

@@ -83,8 +83,10 @@ pub struct Compiled {
 
 /// Standard deviations within which the predicted error must stay.
 const SIGMAS: f64 = 6.0;
-/// Values may exceed those of the calibration by two bits before they wrap around.
+/// Values may exceed those of the calibration samples by so many bits before they wrap around.
 const HEADROOM_BITS: f64 = 2.0;
+/// The same without samples, when only made-up inputs were tried.
+const BLIND_HEADROOM_BITS: f64 = 4.0;
 /// Bits of the scale at which plans are priced and noise is first predicted.
 const FIRST_SCALE_BITS: u32 = 30;
 /// Bounds of the scale.
@@ -256,9 +258,13 @@ fn attempt(
     probes: &[Vec<f64>],
 ) -> std::result::Result<Compiled, Attempt> {
     let depth = network.depth() as usize;
+    let headroom = match requirements.calibration {
+        Some(_) => HEADROOM_BITS,
+        None => BLIND_HEADROOM_BITS,
+    };
     let request = |bits: u32, value_bits: f64| ChainRequest {
         log_n,
-        first_bits: bits + (value_bits + HEADROOM_BITS).max(0.0).ceil() as u32 + 1,
+        first_bits: bits + (value_bits + headroom).max(0.0).ceil() as u32 + 1,
         level_bits: vec![bits; depth],
         security: requirements.security,
     };

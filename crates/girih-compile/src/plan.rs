@@ -38,6 +38,9 @@ pub fn plan(network: &Network, profile: &HeProfile, batch: usize) -> Result<Pack
     Planner::new(network, profile, batch)?.run()
 }
 
+/// The price of the cheapest path to a candidate, and the source group and candidate it came from.
+type Reached = Option<(f64, Option<(usize, usize)>)>;
+
 struct Planner<'a> {
     network: &'a Network,
     profile: &'a HeProfile,
@@ -164,8 +167,7 @@ impl<'a> Planner<'a> {
 
     /// The cheapest candidates when every affine stage is charged from its largest source only.
     fn shortest_path(&mut self) -> Result<BTreeMap<usize, usize>> {
-        // For each group and candidate: price so far, and the source group's candidate it came from.
-        let mut best: BTreeMap<usize, Vec<Option<(f64, Option<(usize, usize)>)>>> = BTreeMap::new();
+        let mut best: BTreeMap<usize, Vec<Reached>> = BTreeMap::new();
         for i in 0..self.network.stages.len() {
             let g = self.group[i];
             let count = self.candidates[&g].len();
@@ -393,7 +395,7 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn price_of(entry: Option<(f64, Option<(usize, usize)>)>) -> f64 {
+fn price_of(entry: Reached) -> f64 {
     entry.map_or(f64::INFINITY, |e| e.0)
 }
 

@@ -106,7 +106,7 @@ fn measure(bench: &mut Bench, params: &Params) -> anyhow::Result<()> {
     push(
         "hoisted_rotate",
         effort.measure(rotations.len(), || {
-            drop(black_box(eval.rotate_many(&a, &rotations)))
+            drop(black_box(eval.rotate_many(&a, &rotations)));
         }),
     );
     push(
@@ -116,7 +116,7 @@ fn measure(bench: &mut Bench, params: &Params) -> anyhow::Result<()> {
     push(
         "encrypt",
         effort.measure(1, || {
-            drop(black_box(encryptor.encrypt(&plaintext, &mut rng)))
+            drop(black_box(encryptor.encrypt(&plaintext, &mut rng)));
         }),
     );
     push(

@@ -170,7 +170,7 @@ pub(crate) fn f64_bytes(values: &[f64]) -> Vec<u8> {
 
 /// The numbers of little-endian bytes.
 pub(crate) fn f64_values(bytes: &[u8], what: &'static str) -> Result<Vec<f64>> {
-    if bytes.len() % 8 != 0 {
+    if !bytes.len().is_multiple_of(8) {
         return Err(FormatError::field(
             "section",
             format!("{} bytes are no f64 numbers", bytes.len()),

@@ -1,6 +1,7 @@
 //! Source files: where `unsafe` may stand, what libraries may not do, how long a file may be.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use super::{Finding, files, shown};
 use crate::manifest::Package;
@@ -13,9 +14,6 @@ const MAX_LINES: usize = 800;
 
 /// Packages whose job is to print.
 const PRINTS: [&str; 3] = ["girih-cli", "girih-benches", "xtask"];
-
-/// Names of source files that are compiled for tests only.
-const TEST_FILES: [&str; 2] = ["tests", "testkit"];
 
 /// A word that may not stand in library code, and why.
 const BANNED: [(&str, &str); 6] = [
@@ -33,13 +31,15 @@ const BANNED: [(&str, &str); 6] = [
 /// Checks all sources of one package.
 pub(super) fn check(root: &Path, package: &Package) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for path in files(&package.dir, &[".rs"])? {
+    let sources = files(&package.dir, &[".rs"])?;
+    let mut test_modules = BTreeSet::new();
+    for path in &sources {
+        test_modules.extend(test_modules_of(path, &std::fs::read_to_string(path)?));
+    }
+    for path in sources {
         let at = shown(root, &path);
         let text = std::fs::read_to_string(&path)?;
-        let in_tests = path
-            .file_stem()
-            .is_some_and(|n| TEST_FILES.iter().any(|t| n == *t));
-        let in_src = path.starts_with(package.dir.join("src")) && !in_tests;
+        let in_src = path.starts_with(package.dir.join("src")) && !test_modules.contains(&path);
         findings.extend(check_text(&package.name, &at, &text, in_src));
         if path.file_name().is_some_and(|n| n == "mod.rs") {
             findings.push(format!(
@@ -68,6 +68,31 @@ pub(super) fn check(root: &Path, package: &Package) -> anyhow::Result<Vec<Findin
         }
     }
     Ok(findings)
+}
+
+/// The files of the modules that a file declares for tests only: `#[cfg(test)]`, then `mod name;`.
+fn test_modules_of(path: &Path, text: &str) -> Vec<PathBuf> {
+    let is_root = ["lib.rs", "main.rs"]
+        .iter()
+        .any(|root| path.ends_with(root));
+    let dir = if is_root {
+        path.parent().map(Path::to_path_buf).unwrap_or_default()
+    } else {
+        path.with_extension("")
+    };
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let declared = lines
+        .windows(2)
+        .filter(|pair| pair[0].starts_with("#[cfg(") && pair[0].contains("test"));
+    declared
+        .filter_map(|pair| {
+            pair[1]
+                .trim_start_matches("pub(crate) ")
+                .strip_prefix("mod ")?
+                .strip_suffix(';')
+        })
+        .map(|name| dir.join(format!("{name}.rs")))
+        .collect()
 }
 
 fn check_text(package: &str, at: &str, text: &str, in_src: bool) -> Vec<Finding> {
@@ -184,6 +209,20 @@ mod tests {
         assert_eq!(
             check_text("girih-he", "a.rs", "println!(\"x\");\n", true).len(),
             1
+        );
+    }
+
+    #[test]
+    fn modules_for_tests_are_found() {
+        let text = "mod a;\n#[cfg(test)]\nmod b;\n#[cfg(any(test, feature = \"testing\"))]\npub(crate) mod c;\n";
+        let of = |path: &str| test_modules_of(Path::new(path), text);
+        assert_eq!(
+            of("src/lib.rs"),
+            [Path::new("src/b.rs"), Path::new("src/c.rs")]
+        );
+        assert_eq!(
+            of("src/x.rs"),
+            [Path::new("src/x/b.rs"), Path::new("src/x/c.rs")]
         );
     }
 

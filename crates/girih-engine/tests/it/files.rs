@@ -141,8 +141,6 @@ fn damaged_keys_and_keys_of_others_are_refused() {
     let mut spec = model().client.spec.clone();
     spec.first_bits += 1;
     let other = girih_ckks::Params::try_new(spec).expect("exists");
-    let error = EvaluationKeys::from_bytes(&keys, &other)
-        .err()
-        .expect("other parameters");
+    let error = EvaluationKeys::from_bytes(&keys, &other).expect_err("other parameters");
     assert!(error.to_string().contains("parameters"), "{error}");
 }

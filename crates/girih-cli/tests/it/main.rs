@@ -1,0 +1,6 @@
+//! The `girih` command as its users call it.
+
+mod common;
+mod refusals;
+mod reports;
+mod roles;

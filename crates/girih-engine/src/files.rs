@@ -26,12 +26,12 @@ pub enum Access {
     Owner,
 }
 
-/// Refuses an output that exists, before the work for it begins.
+/// Refuses an output that exists, before the work for it begins. Devices and pipes are never in the way.
 ///
 /// # Errors
 /// [`Error::Exists`].
 pub fn check_free(path: &Path, overwrite: Overwrite) -> Result<()> {
-    if overwrite == Overwrite::Refuse && path.symlink_metadata().is_ok() {
+    if overwrite == Overwrite::Refuse && path.symlink_metadata().is_ok() && !is_device(path) {
         return Err(Error::Exists {
             path: path.to_path_buf(),
         });
@@ -46,6 +46,16 @@ pub fn check_free(path: &Path, overwrite: Overwrite) -> Result<()> {
 /// The file exists and may not be replaced, or the system refuses.
 pub fn write(path: &Path, bytes: &[u8], overwrite: Overwrite, access: Access) -> Result<()> {
     check_free(path, overwrite)?;
+    if is_device(path) {
+        let open = OpenOptions::new().write(true).open(path);
+        return open
+            .and_then(|mut device| device.write_all(bytes))
+            .map_err(|source| Error::Io {
+                path: path.to_path_buf(),
+                action: "write",
+                source,
+            });
+    }
     let temporary = temporary_name(path);
     let written = create(&temporary, access)
         .and_then(|mut file| {
@@ -88,6 +98,11 @@ pub fn create_dir(path: &Path) -> Result<()> {
         action: "create the folder",
         source,
     })
+}
+
+/// Whether a path is something that is written into, not replaced: a device, a pipe.
+fn is_device(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir())
 }
 
 fn create(path: &Path, access: Access) -> std::io::Result<File> {
@@ -167,13 +182,26 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn a_full_disk_is_an_error() {
-        // The device is always full; it stands for the temporary file.
-        let mut full = OpenOptions::new()
-            .write(true)
-            .open("/dev/full")
-            .expect("the device is there");
-        let error = full.write_all(b"x").expect_err("full");
-        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+        // A device that is always full.
+        let error = write(
+            Path::new("/dev/full"),
+            b"x",
+            Overwrite::Refuse,
+            Access::Default,
+        )
+        .expect_err("full");
+        match error {
+            Error::Io { source, .. } => assert_eq!(source.kind(), std::io::ErrorKind::StorageFull),
+            other => panic!("{other}"),
+        }
+        write(
+            Path::new("/dev/null"),
+            b"x",
+            Overwrite::Replace,
+            Access::Default,
+        )
+        .expect("takes everything");
+        assert!(is_device(Path::new("/dev/null")), "and stays what it is");
     }
 
     #[test]

@@ -81,13 +81,14 @@ fn test_modules_of(path: &Path, text: &str) -> Vec<PathBuf> {
         path.with_extension("")
     };
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    let declared = lines
-        .windows(2)
-        .filter(|pair| pair[0].starts_with("#[cfg(") && pair[0].contains("test"));
-    declared
-        .filter_map(|pair| {
-            pair[1]
-                .trim_start_matches("pub(crate) ")
+    let attributed = lines
+        .iter()
+        .enumerate()
+        .filter(|(_, l)| l.starts_with("#[cfg(") && l.contains("test"));
+    attributed
+        .filter_map(|(i, _)| lines[i + 1..].iter().find(|l| !l.starts_with("#[")))
+        .filter_map(|item| {
+            item.trim_start_matches("pub(crate) ")
                 .strip_prefix("mod ")?
                 .strip_suffix(';')
         })
@@ -214,7 +215,7 @@ mod tests {
 
     #[test]
     fn modules_for_tests_are_found() {
-        let text = "mod a;\n#[cfg(test)]\nmod b;\n#[cfg(any(test, feature = \"testing\"))]\npub(crate) mod c;\n";
+        let text = "mod a;\n#[cfg(test)]\n#[allow(x)]\nmod b;\n#[cfg(any(test, feature = \"testing\"))]\npub(crate) mod c;\n";
         let of = |path: &str| test_modules_of(Path::new(path), text);
         assert_eq!(
             of("src/lib.rs"),

@@ -97,6 +97,16 @@ pub(crate) fn digits(count: usize) -> ArrayD<f32> {
     ArrayD::from_shape_vec(IxDyn(&[count, 1, 28, 28]), values).expect("as many pixels")
 }
 
+/// Calibration digits, as the networks read them.
+pub(crate) fn calibration(f: &Folder) -> String {
+    let samples = girih_fixtures::mnist_calibration();
+    let shape = [samples.len(), 1, 28, 28];
+    f.npy(
+        "calibration.npy",
+        &ArrayD::from_shape_vec(IxDyn(&shape), samples.values).expect("as many pixels"),
+    )
+}
+
 #[track_caller]
 pub(crate) fn close(a: &ArrayD<f64>, b: &ArrayD<f64>, tolerance: f64) {
     assert_eq!(a.shape(), b.shape());

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use ndarray::{ArrayD, IxDyn};
 
-use crate::common::{Folder, data, digits, model, ok, refused};
+use crate::common::{Folder, calibration, digits, model, ok, refused};
 
 /// Calls `infer --clear` on an input, which must be refused before the output is made.
 #[track_caller]
@@ -205,7 +205,7 @@ fn replaced_functions_want_their_range() {
     let model = model("lenet_relu");
     refused(&["explain", &model], "--calibrate");
     let wild = f.npy("wild.npy", &digits(1).mapv(|v| 20.0 * v));
-    let calibration = data("mnist_calibration.npy");
+    let calibration = calibration(&f);
     let y = f.path("y.npy");
     let call = [
         "infer",

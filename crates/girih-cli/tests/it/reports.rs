@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::common::{Folder, answer, close, data, digits, girih, model, ok};
+use crate::common::{Folder, answer, calibration, close, digits, girih, model, ok};
 
 #[track_caller]
 fn json(path: &str) -> Value {
@@ -142,11 +142,12 @@ fn insecure_parameters_say_so_everywhere() {
 
 #[test]
 fn functions_replaced_by_polynomials_are_reported() {
+    let f = Folder::new("fits");
     let text = ok(&[
         "explain",
         &model("lenet_relu"),
         "--calibrate",
-        &data("mnist_calibration.npy"),
+        &calibration(&f),
     ]);
     assert!(
         text.to_lowercase().contains("relu") && text.contains("fitted on"),

@@ -156,8 +156,15 @@ fn digits(digits: &[Digit]) -> String {
         } else {
             "plain model differs"
         };
+        let scores: Vec<String> = digit
+            .scores
+            .iter()
+            .enumerate()
+            .map(|(i, s)| format!("{i}: {s:.3}"))
+            .collect();
+        let scores = scores.join("<br>");
         out.push_str(&format!(
-            "<div class=\"digit\">{}<br>answer <b class=\"{class}\">{answer}</b>, label {}<br><small>{agrees}</small></div>\n",
+            "<div class=\"digit\">{}<br>answer <b class=\"{class}\">{answer}</b>, label {}<br><small>{agrees}</small><details><summary>scores</summary><small>{scores}</small></details></div>\n",
             image(digit),
             digit.label
         ));
@@ -205,7 +212,7 @@ fn layers_chart(report: &RunReport) -> Result<String> {
             .margin(10)
             .x_label_area_size(40)
             .y_label_area_size(190)
-            .build_cartesian_2d(0.0..most * 1.35, (0..rows.max(1)).into_segmented())
+            .build_cartesian_2d(0.0..most * 1.35, (0..(rows - 1).max(0)).into_segmented())
             .map_err(failed)?;
         let label = |at: &SegmentValue<i32>| match at {
             SegmentValue::CenterOf(i) => layers
@@ -331,7 +338,7 @@ fn memory_chart(page: &Page<'_>) -> Result<String> {
             .margin(10)
             .x_label_area_size(40)
             .y_label_area_size(190)
-            .build_cartesian_2d(0.0..most * 1.1, (0..rows).into_segmented())
+            .build_cartesian_2d(0.0..most * 1.1, (0..rows - 1).into_segmented())
             .map_err(failed)?;
         let label = |at: &SegmentValue<i32>| match at {
             SegmentValue::CenterOf(i) => bars

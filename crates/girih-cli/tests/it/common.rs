@@ -123,9 +123,9 @@ pub(crate) fn walk(folder: &str) -> Vec<PathBuf> {
         for entry in std::fs::read_dir(&dir).expect("a folder") {
             let path = entry.expect("an entry").path();
             if path.is_dir() {
-                open.push(path)
+                open.push(path);
             } else {
-                found.push(path)
+                found.push(path);
             }
         }
     }

@@ -68,20 +68,12 @@ pub(crate) struct Model {
 }
 
 impl CompileOptions {
-    /// Compiles the model of a file. `fallback` calibrates if no samples are given and the model needs some.
+    /// Compiles a model. `fallback`, samples and what they are, calibrates if no samples are given and the model
+    /// needs some.
     pub(crate) fn compile(
         &self,
-        path: &Path,
-        fallback: Option<&ndarray::ArrayD<f64>>,
-    ) -> anyhow::Result<Model> {
-        let graph = load(path)?;
-        self.compile_graph(graph, fallback)
-    }
-
-    pub(crate) fn compile_graph(
-        &self,
         graph: Graph,
-        fallback: Option<&ndarray::ArrayD<f64>>,
+        fallback: Option<(&ndarray::ArrayD<f64>, &str)>,
     ) -> anyhow::Result<Model> {
         let begin = Instant::now();
         let mut calibration = match &self.calibrate {
@@ -95,11 +87,11 @@ impl CompileOptions {
             .nodes
             .iter()
             .any(|n| matches!(n.op, girih_model::Op::Activation(_)));
-        if calibration.is_none() && replaces && fallback.is_some() {
+        if let (None, true, Some((samples, what))) = (&calibration, replaces, fallback) {
             eprintln!(
-                "note: no --calibrate samples; the ranges of replaced functions are measured on the input itself"
+                "note: no --calibrate samples; the ranges of replaced functions are measured on {what}"
             );
-            calibration = fallback.cloned();
+            calibration = Some(samples.clone());
         }
         let requirements = Requirements {
             batch: self.batch,

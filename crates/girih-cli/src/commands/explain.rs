@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use girih_engine::Explanation;
 use girih_engine::files::{self, Access};
 
-use super::{CompileOptions, Model, OutputOptions, ThreadOptions};
+use ndarray::ArrayD;
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+
+use super::{CompileOptions, Model, OutputOptions, ThreadOptions, load};
 use crate::console::{human_bytes, human_seconds, table};
 
 #[derive(Debug, clap::Args)]
@@ -32,7 +36,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(path) = &args.json {
         files::check_free(path, overwrite)?;
     }
-    let model = args.options.compile(&args.model, None)?;
+    let graph = load(&args.model)?;
+    let samples = made_up(graph.input_shape());
+    let what = "made-up inputs in [0, 1]: the plan of a real run may differ";
+    let model = args.options.compile(graph, Some((&samples, what)))?;
     args.threads.install(|threads| {
         let explanation = Explanation::of(&model.compiled, &model.params, threads)?;
         print(&model, &explanation);
@@ -49,6 +56,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
         Ok(())
     })
+}
+
+/// Samples for a plan when there are no real ones.
+const SAMPLES: usize = 16;
+
+/// Inputs in `[0, 1]`, the same in every run.
+fn made_up(shape: &[usize]) -> ArrayD<f64> {
+    let mut rng = ChaCha20Rng::seed_from_u64(0);
+    let shape: Vec<usize> = std::iter::once(SAMPLES)
+        .chain(shape.iter().copied())
+        .collect();
+    ArrayD::from_shape_simple_fn(shape, || f64::from(rng.next_u32()) / f64::from(u32::MAX))
 }
 
 fn print(model: &Model, e: &Explanation) {

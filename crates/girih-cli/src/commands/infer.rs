@@ -51,7 +51,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let graph = load(&args.model)?;
     let input = with_batch(graph.input_shape(), npy::read(&args.input)?)?;
-    let model = args.options.compile_graph(graph, Some(&input))?;
+    let model = args
+        .options
+        .compile(graph, Some((&input, "the input itself")))?;
     match check_ranges(&model.graph, &model.compiled, &input) {
         Err(error) if args.allow_out_of_range => eprintln!("warning: {error}"),
         result => result?,

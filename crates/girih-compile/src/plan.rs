@@ -246,10 +246,7 @@ impl<'a> Planner<'a> {
             let row = &best[&g];
             let c = match fixed {
                 Some(c) => c,
-                None => (0..row.len())
-                    .filter(|&c| row[c].is_some())
-                    .min_by(|&a, &b| price_of(row[a]).total_cmp(&price_of(row[b])))
-                    .ok_or_else(|| self.impossible(StageId(g)))?,
+                None => self.cheapest(g, row)?,
             };
             choice.insert(g, c);
             walk = row[c]
@@ -259,15 +256,20 @@ impl<'a> Planner<'a> {
         }
         for (&g, row) in &best {
             if let std::collections::btree_map::Entry::Vacant(slot) = choice.entry(g) {
-                let c = (0..row.len())
-                    .filter(|&c| row[c].is_some())
-                    .min_by(|&a, &b| price_of(row[a]).total_cmp(&price_of(row[b])))
-                    .ok_or_else(|| self.impossible(StageId(g)))?;
+                let c = self.cheapest(g, row)?;
                 slot.insert(c);
             }
         }
         self.repair(&mut choice);
         Ok(choice)
+    }
+
+    /// The cheapest candidate that a group can be reached at.
+    fn cheapest(&self, group: usize, row: &[Reached]) -> Result<usize> {
+        (0..row.len())
+            .filter(|&c| row[c].is_some())
+            .min_by(|&a, &b| price_of(row[a]).total_cmp(&price_of(row[b])))
+            .ok_or_else(|| self.impossible(StageId(group)))
     }
 
     /// Replaces choices that some stage cannot be computed with by the first that works.

@@ -2,7 +2,7 @@
 
 use concrete_ntt::prime64::Plan;
 
-use crate::modulus::{Modulus, ShoupPair};
+use crate::modulus::Modulus;
 
 /// A concrete-ntt plan and how its output positions map to ours.
 pub(crate) struct Concrete {
@@ -10,7 +10,7 @@ pub(crate) struct Concrete {
     /// Our position `i` holds its value `source[i]`; both evaluate at the same power of our root.
     source: Box<[u32]>,
     /// `n^-1`, which its inverse leaves to the caller.
-    n_inverse: ShoupPair,
+    n_inverse: u64,
 }
 
 impl Concrete {
@@ -34,11 +34,15 @@ impl Concrete {
         Some(Concrete {
             plan,
             source,
-            n_inverse: q.shoup(q.inv(q.reduce(n as u64))?),
+            n_inverse: q.inv(q.reduce(n as u64))?,
         })
     }
 
-    pub(crate) fn forward(&self, row: &mut [u64]) {
+    /// The transform of words below 4q.
+    pub(crate) fn forward(&self, q: &Modulus, row: &mut [u64]) {
+        for word in row.iter_mut() {
+            *word = q.reduce52(*word);
+        }
         self.plan.fwd(row);
         let values = row.to_vec();
         for (word, from) in row.iter_mut().zip(&self.source) {
@@ -46,14 +50,16 @@ impl Concrete {
         }
     }
 
-    pub(crate) fn inverse(&self, q: &Modulus, row: &mut [u64]) {
+    /// The inverse times `factor`.
+    pub(crate) fn inverse(&self, q: &Modulus, row: &mut [u64], factor: u64) {
+        let scale = q.shoup(q.mul(self.n_inverse, factor));
         let values = row.to_vec();
         for (value, to) in values.into_iter().zip(&self.source) {
             row[*to as usize] = value;
         }
         self.plan.inv(row);
         for word in row {
-            *word = q.mul_shoup(*word, self.n_inverse);
+            *word = q.mul_shoup(*word, scale);
         }
     }
 }

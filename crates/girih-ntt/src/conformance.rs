@@ -46,7 +46,7 @@ pub fn run(isa: Isa, log_ns: impl IntoIterator<Item = u32>) -> String {
 /// Primes at the borders of every class for transforms of length `n`: the smallest, some between, the
 /// two beside the reduction-free bound, and the largest.
 pub fn border_primes(n: usize) -> Vec<u64> {
-    let growth = (2 * u64::from(n.ilog2()) + 1).max(32);
+    let growth = (2 * u64::from(n.ilog2()) + 4).max(32);
     let bound = (1_u64 << 52) / growth;
     let mut all: Vec<u64> = [1_u64 << 20, 1 << 31, 1 << 40, bound, 1 << 48, 1 << 50]
         .into_iter()
@@ -81,6 +81,69 @@ pub fn check_transform(isa: Isa, n: usize, q: u64) {
         table.inverse(&mut inverse);
         oracle.inverse(&mut expected);
         same(isa, "inverse transform", &name, q, &inverse, &expected);
+    }
+    check_unreduced(&table, &oracle);
+    check_many(&table);
+}
+
+/// Words below 4q transform as their residues do.
+fn check_unreduced(table: &NttTable, oracle: &NttTable) {
+    let (isa, q) = (table.kernels().isa(), table.modulus().value());
+    for (name, row) in rows(table.n(), 4 * q) {
+        let mut expected: Vec<u64> = row.iter().map(|x| x % q).collect();
+        let mut forward = row;
+        table.forward(&mut forward);
+        oracle.forward(&mut expected);
+        same(isa, "unreduced forward", &name, q, &forward, &expected);
+    }
+}
+
+/// Several rows at once equal one row after the other, and a scaled inverse the product.
+fn check_many(table: &NttTable) {
+    let (isa, q) = (table.kernels().isa(), table.modulus());
+    let p = q.value();
+    for count in [0, 1, 2, 5] {
+        let all: Vec<Vec<u64>> = rows(table.n(), p)
+            .into_iter()
+            .take(count)
+            .map(|(_, row)| row)
+            .collect();
+        let together = |f: &dyn Fn(&mut [&mut [u64]])| {
+            let mut out = all.clone();
+            f(&mut out.iter_mut().map(|row| &mut row[..]).collect::<Vec<_>>());
+            out
+        };
+        let check = |what: &str, found: Vec<Vec<u64>>, f: &dyn Fn(&mut [u64])| {
+            for (i, (found, row)) in found.iter().zip(&all).enumerate() {
+                let mut expected = row.clone();
+                f(&mut expected);
+                let name = format!("row {i} of {count}");
+                same(isa, what, &name, p, found, &expected);
+            }
+        };
+        check(
+            "forward_many",
+            together(&|r| table.forward_many(r)),
+            &|row| {
+                table.forward(row);
+            },
+        );
+        check(
+            "inverse_many",
+            together(&|r| table.inverse_many(r)),
+            &|row| {
+                table.inverse(row);
+            },
+        );
+        for factor in [0, 1, p / 2, p - 1] {
+            let scaled = together(&|r| table.inverse_scaled_many(r, factor));
+            check("inverse_scaled_many", scaled, &|row| {
+                table.inverse(row);
+                for x in row {
+                    *x = q.mul(*x, factor);
+                }
+            });
+        }
     }
 }
 

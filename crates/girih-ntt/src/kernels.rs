@@ -27,7 +27,7 @@ const MAX_TERMS: usize = 4096;
 /// How far a transform may let its values grow before it reduces them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PrimeClass {
-    /// `(2 log2 n + 1) q < 2^52` and `32 q < 2^52`: no reduction inside a forward transform.
+    /// `(2 log2 n + 4) q < 2^52` and `32 q < 2^52`: no reduction inside a forward transform.
     ReductionFree,
     /// `q < 2^50`: one conditional subtraction a butterfly.
     Wide,
@@ -36,7 +36,7 @@ pub enum PrimeClass {
 impl PrimeClass {
     /// The class of `q` for transforms of length `n`.
     pub fn of(q: &Modulus, n: usize) -> PrimeClass {
-        let growth = (2 * u64::from(n.max(1).ilog2()) + 1).max(32);
+        let growth = (2 * u64::from(n.max(1).ilog2()) + 4).max(32);
         if q.value() < (1 << 52) / growth {
             PrimeClass::ReductionFree
         } else {
@@ -46,7 +46,10 @@ impl PrimeClass {
 }
 
 type PlanFn = fn(&Roots) -> Plan;
-type NttFn = unsafe fn(&Plan, *mut u64);
+/// Every row has the plan's n words.
+type ForwardFn = unsafe fn(&Plan, &mut [&mut [u64]]);
+/// The pairs multiply the sums and the differences of the last stage.
+type InverseFn = unsafe fn(&Plan, &mut [&mut [u64]], [ShoupPair; 2]);
 type UnaryFn = unsafe fn(&Modulus, *mut u64, *const u64, usize);
 type BinaryFn = unsafe fn(&Modulus, *mut u64, *const u64, *const u64, usize);
 type ScalarFn = unsafe fn(&Modulus, *mut u64, *const u64, ShoupPair, usize);
@@ -65,8 +68,8 @@ pub struct Kernels {
     isa: Isa,
     class: PrimeClass,
     ntt_plan: PlanFn,
-    ntt_forward: NttFn,
-    ntt_inverse: NttFn,
+    ntt_forward: ForwardFn,
+    ntt_inverse: InverseFn,
     add: BinaryFn,
     sub: BinaryFn,
     neg: UnaryFn,
@@ -120,6 +123,8 @@ pub(crate) struct Plan {
     q: Modulus,
     forward: Buf,
     inverse: Buf,
+    /// `n^-1` and `psi^-brv(1) n^-1`: what the last stage of the inverse multiplies by.
+    last: [ShoupPair; 2],
     /// The order of work of a vector transform.
     steps: Vec<Step>,
 }
@@ -162,16 +167,24 @@ impl Kernels {
         (self.ntt_plan)(roots)
     }
 
-    pub(crate) fn ntt_forward(&self, plan: &Plan, row: &mut [u64]) {
-        assert_eq!(row.len(), plan.n, "a row has n words");
-        // SAFETY: `select` proved the instruction set; the row has the plan's length.
-        unsafe { (self.ntt_forward)(plan, row.as_mut_ptr()) }
+    pub(crate) fn ntt_forward(&self, plan: &Plan, rows: &mut [&mut [u64]]) {
+        plan.check(rows);
+        // SAFETY: `select` proved the instruction set; the rows have the plan's length.
+        unsafe { (self.ntt_forward)(plan, rows) }
     }
 
-    pub(crate) fn ntt_inverse(&self, plan: &Plan, row: &mut [u64]) {
-        assert_eq!(row.len(), plan.n, "a row has n words");
-        // SAFETY: `select` proved the instruction set; the row has the plan's length.
-        unsafe { (self.ntt_inverse)(plan, row.as_mut_ptr()) }
+    pub(crate) fn ntt_inverse(&self, plan: &Plan, rows: &mut [&mut [u64]]) {
+        plan.check(rows);
+        // SAFETY: `select` proved the instruction set; the rows have the plan's length.
+        unsafe { (self.ntt_inverse)(plan, rows, plan.last) }
+    }
+
+    /// The inverse times `factor`, below q.
+    pub(crate) fn ntt_inverse_scaled(&self, plan: &Plan, rows: &mut [&mut [u64]], factor: u64) {
+        plan.check(rows);
+        let last = plan.last.map(|w| plan.q.shoup(plan.q.mul(w.w, factor)));
+        // SAFETY: `select` proved the instruction set; the rows have the plan's length.
+        unsafe { (self.ntt_inverse)(plan, rows, last) }
     }
 
     /// `out = a + b`.
@@ -520,6 +533,12 @@ impl Plan {
             q: roots.q,
             forward: pool.copied(forward),
             inverse: pool.copied(inverse),
+            last: [
+                roots.q.shoup(roots.n_inverse),
+                roots
+                    .q
+                    .shoup(roots.q.mul(roots.inverse[1], roots.n_inverse)),
+            ],
             steps,
         }
     }
@@ -527,6 +546,12 @@ impl Plan {
     #[inline]
     pub(crate) fn n(&self) -> usize {
         self.n
+    }
+
+    fn check(&self, rows: &[&mut [u64]]) {
+        for row in rows {
+            assert_eq!(row.len(), self.n, "a row has n words");
+        }
     }
 }
 

@@ -85,30 +85,75 @@ impl NttTable {
 
     /// `row[i] <- a(psi^exponents()[i]) mod q` for the polynomial with coefficients `row`.
     ///
-    /// In and out: canonical residues in `[0, q)`.
+    /// In: words below `4q`, reduced or not. Out: canonical residues in `[0, q)`.
     ///
     /// # Panics
     /// If `row.len()` is not `n`.
     pub fn forward(&self, row: &mut [u64]) {
-        #[cfg(feature = "concrete")]
-        if let Some(concrete) = &self.concrete {
-            assert_eq!(row.len(), self.n(), "a row has n words");
-            return concrete.forward(row);
-        }
-        self.kernels.ntt_forward(&self.plan, row);
+        self.forward_many(&mut [row]);
     }
 
-    /// The inverse of [`NttTable::forward`], normalised: coefficients in `[0, q)`.
+    /// [`NttTable::forward`] of every row. One reading of the twiddle factors serves all of them,
+    /// block by block, which is what counts when the table comes from memory.
+    ///
+    /// # Panics
+    /// If a row does not have `n` words.
+    pub fn forward_many(&self, rows: &mut [&mut [u64]]) {
+        #[cfg(feature = "concrete")]
+        if let Some(concrete) = &self.concrete {
+            for row in rows {
+                assert_eq!(row.len(), self.n(), "a row has n words");
+                concrete.forward(&self.q, row);
+            }
+            return;
+        }
+        self.kernels.ntt_forward(&self.plan, rows);
+    }
+
+    /// The inverse of [`NttTable::forward`], normalised. In and out: canonical residues in `[0, q)`.
     ///
     /// # Panics
     /// If `row.len()` is not `n`.
     pub fn inverse(&self, row: &mut [u64]) {
+        self.inverse_many(&mut [row]);
+    }
+
+    /// [`NttTable::inverse`] of every row; see [`NttTable::forward_many`].
+    ///
+    /// # Panics
+    /// If a row does not have `n` words.
+    pub fn inverse_many(&self, rows: &mut [&mut [u64]]) {
+        #[cfg(feature = "concrete")]
+        if self.concrete.is_some() {
+            return self.inverse_scaled_many(rows, 1);
+        }
+        self.kernels.ntt_inverse(&self.plan, rows);
+    }
+
+    /// The inverse times `factor` modulo q, at the cost of the inverse alone: the factor joins the
+    /// normalisation. In and out: canonical residues in `[0, q)`.
+    ///
+    /// # Panics
+    /// If `row.len()` is not `n`.
+    pub fn inverse_scaled(&self, row: &mut [u64], factor: u64) {
+        self.inverse_scaled_many(&mut [row], factor);
+    }
+
+    /// [`NttTable::inverse_scaled`] of every row; see [`NttTable::forward_many`].
+    ///
+    /// # Panics
+    /// If a row does not have `n` words.
+    pub fn inverse_scaled_many(&self, rows: &mut [&mut [u64]], factor: u64) {
+        let factor = self.q.reduce(factor);
         #[cfg(feature = "concrete")]
         if let Some(concrete) = &self.concrete {
-            assert_eq!(row.len(), self.n(), "a row has n words");
-            return concrete.inverse(&self.q, row);
+            for row in rows {
+                assert_eq!(row.len(), self.n(), "a row has n words");
+                concrete.inverse(&self.q, row, factor);
+            }
+            return;
         }
-        self.kernels.ntt_inverse(&self.plan, row);
+        self.kernels.ntt_inverse_scaled(&self.plan, rows, factor);
     }
 
     /// `exponents()[i]` is the odd `e < 2n` with `row[i] = a(psi^e)` after [`NttTable::forward`].

@@ -5,7 +5,6 @@
 //! contiguous groups of `4^L` words: L stages across vectors, a transposition, and L more. The forward
 //! transform takes the steps in order, the inverse backwards; twiddles lie in forward order.
 
-use super::Roots;
 use crate::modulus::ShoupPair;
 
 /// How the stages of a transform are divided into steps.
@@ -141,14 +140,13 @@ fn push_tree(out: &mut Vec<u64>, root: usize, log: u32, encode: &impl Fn(usize) 
     out.resize(start + pass_words(log), 0);
 }
 
-/// The inverse powers with `n^-1` merged into the factor of the last stage's products.
-pub(super) fn normalised_inverse(roots: &Roots) -> Vec<u64> {
-    let mut powers = roots.inverse.clone();
-    powers[1] = roots.q.mul(powers[1], roots.n_inverse);
-    powers
-}
-
 /// Prepared factors as words.
 pub(super) fn shoup_words(pair: ShoupPair) -> [u64; 2] {
     [pair.w, pair.quotient]
+}
+
+/// Steps in runs that end with the tails of one block: what stays in cache together. The passes over
+/// the whole row belong to the first.
+pub(super) fn blocks(steps: &[Step]) -> impl DoubleEndedIterator<Item = &[Step]> {
+    steps.split_inclusive(|step| step.log == 0)
 }

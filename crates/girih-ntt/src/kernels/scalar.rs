@@ -38,7 +38,7 @@ const fn kernels(class: PrimeClass) -> Kernels {
 }
 
 /// Pairs `(w, quotient)` in the order of the textbook: entry `m + i` serves block `i` of the stage
-/// with `m` blocks. The inverse's entries 0 and 1 hold `n^-1` and `psi^-brv(1) n^-1`.
+/// with `m` blocks.
 pub(super) fn ntt_plan(roots: &Roots) -> Plan {
     let q = &roots.q;
     let pairs = |powers: &[u64]| -> Vec<u64> {
@@ -50,10 +50,8 @@ pub(super) fn ntt_plan(roots: &Roots) -> Plan {
             })
             .collect()
     };
-    let mut inverse = roots.inverse.clone();
-    inverse[0] = roots.n_inverse;
-    inverse[1] = q.mul(inverse[1], roots.n_inverse);
-    Plan::new(roots, &pairs(&roots.forward), &pairs(&inverse), Vec::new())
+    let (forward, inverse) = (pairs(&roots.forward), pairs(&roots.inverse));
+    Plan::new(roots, &forward, &inverse, Vec::new())
 }
 
 fn twiddle(table: &[u64], i: usize) -> ShoupPair {
@@ -63,10 +61,25 @@ fn twiddle(table: &[u64], i: usize) -> ShoupPair {
     }
 }
 
+/// Each row reduced, and then [`forward`].
+pub(super) unsafe fn ntt_forward(plan: &Plan, rows: &mut [&mut [u64]]) {
+    for row in rows {
+        for x in row.iter_mut() {
+            *x = plan.q.reduce52(*x);
+        }
+        forward(plan, row);
+    }
+}
+
+/// [`inverse`] of each row.
+pub(super) unsafe fn ntt_inverse(plan: &Plan, rows: &mut [&mut [u64]], last: [ShoupPair; 2]) {
+    for row in rows {
+        inverse(plan, row, last);
+    }
+}
+
 /// Cooley-Tukey butterflies `(x, y) -> (x + w y, x - w y)`, natural order in, bit-reversed out.
-pub(super) unsafe fn ntt_forward(plan: &Plan, row: *mut u64) {
-    // SAFETY: the caller passes a row of n words.
-    let row = unsafe { std::slice::from_raw_parts_mut(row, plan.n) };
+fn forward(plan: &Plan, row: &mut [u64]) {
     let q = &plan.q;
     let mut blocks = 1;
     while blocks < plan.n {
@@ -83,10 +96,9 @@ pub(super) unsafe fn ntt_forward(plan: &Plan, row: *mut u64) {
     }
 }
 
-/// Gentleman-Sande butterflies `(x, y) -> (x + y, (x - y) w)`; the last stage multiplies by `n^-1`.
-pub(super) unsafe fn ntt_inverse(plan: &Plan, row: *mut u64) {
-    // SAFETY: the caller passes a row of n words.
-    let row = unsafe { std::slice::from_raw_parts_mut(row, plan.n) };
+/// Gentleman-Sande butterflies `(x, y) -> (x + y, (x - y) w)`; the last stage multiplies sums and
+/// differences by `last`.
+fn inverse(plan: &Plan, row: &mut [u64], [of_sums, of_differences]: [ShoupPair; 2]) {
     let q = &plan.q;
     let mut blocks = plan.n / 2;
     while blocks > 1 {
@@ -100,11 +112,10 @@ pub(super) unsafe fn ntt_inverse(plan: &Plan, row: *mut u64) {
         }
         blocks /= 2;
     }
-    let (n_inverse, last) = (twiddle(&plan.inverse, 0), twiddle(&plan.inverse, 1));
     let (low, high) = row.split_at_mut(plan.n / 2);
     for (x, y) in low.iter_mut().zip(high) {
-        let sum = q.mul_shoup(q.add(*x, *y), n_inverse);
-        (*x, *y) = (sum, q.mul_shoup(q.sub(*x, *y), last));
+        let sum = q.mul_shoup(q.add(*x, *y), of_sums);
+        (*x, *y) = (sum, q.mul_shoup(q.sub(*x, *y), of_differences));
     }
 }
 

@@ -1,16 +1,16 @@
 //! Transforms with four lanes of doubles.
 //!
 //! Between its steps a row holds doubles. A product is at most `(1/2 + |y| 2^-53) q` in size. The
-//! forward transform of a reduction-free prime (below 2^47) lets values grow by that much a stage, to
-//! less than 13 q after seventeen stages; for wide primes each butterfly first brings the operand that
+//! forward transform of a reduction-free prime (below 2^47) lets values grow by that much a stage, from
+//! less than 4 q to less than 17 q after seventeen stages; for wide primes each butterfly first brings the operand that
 //! is not multiplied back to q/2. The inverse does so with every sum.
 
 use std::arch::x86_64::*;
 
-use super::super::passes::{Schedule, normalised_inverse, tail_head, tail_words};
+use super::super::passes::{Schedule, Step, blocks, tail_head, tail_words};
 use super::super::{Plan, Roots, scalar};
 use super::{Consts, F, balance, load, positive, store, times, to_doubles, to_words};
-use crate::modulus::Modulus;
+use crate::modulus::{Modulus, ShoupPair};
 
 /// log2 of the lanes.
 const LANES_LOG: u32 = 2;
@@ -54,9 +54,7 @@ pub(super) fn ntt_plan(roots: &Roots) -> Plan {
     let steps = schedule.steps(n);
     let lay_out = |powers: &[u64]| schedule.lay_out(n, &steps, |i| words(q, powers[i]));
     let forward = lay_out(&roots.forward);
-    let mut inverse = lay_out(&normalised_inverse(roots));
-    // The normalisation of the sums in the last stage.
-    inverse.extend(words(q, roots.n_inverse));
+    let inverse = lay_out(&roots.inverse);
     Plan::new(roots, &forward, &inverse, steps)
 }
 
@@ -192,15 +190,20 @@ fn inverse_pass<const LOG: usize, const FINAL: bool>(
     row: *mut u64,
     stride: usize,
     tw: *const u64,
-    scale: *const u64,
+    last: &[[u64; 2]; 2],
 ) {
-    let first = broadcast(tw, 0);
+    let last = last.as_flattened().as_ptr();
+    let first = if FINAL {
+        broadcast(last, 1)
+    } else {
+        broadcast(tw, 0)
+    };
     let second = if LOG == 2 {
         [broadcast(tw, 1), broadcast(tw, 2)]
     } else {
         [first; 2]
     };
-    let scale = broadcast(scale, 0);
+    let scale = broadcast(last, 0);
     for column in (0..stride).step_by(4) {
         let mut v = [c.zero; 4];
         for (i, v) in v.iter_mut().enumerate().take(1 << LOG) {
@@ -288,9 +291,8 @@ fn inverse_tail(c: &Consts, row: *mut u64, count: usize, tw: *const u64) {
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn forward_steps<const WIDE: bool>(plan: &Plan, row: *mut u64) {
-    let c = Consts::new(&plan.q);
-    for step in &plan.steps {
+fn forward_steps<const WIDE: bool>(plan: &Plan, c: &Consts, steps: &[Step], row: *mut u64) {
+    for step in steps {
         // SAFETY: steps lie within the row, and the plan holds their twiddles.
         let (at, tw) = unsafe {
             (
@@ -300,58 +302,70 @@ fn forward_steps<const WIDE: bool>(plan: &Plan, row: *mut u64) {
         };
         let stride = step.len >> step.log;
         match (step.log, step.len == plan.n) {
-            (0, _) => tail::<WIDE>(&c, at, step.len / TAIL, tw),
-            (1, true) => pass::<1, WIDE, true>(&c, at, stride, tw),
-            (1, false) => pass::<1, WIDE, false>(&c, at, stride, tw),
-            (_, true) => pass::<2, WIDE, true>(&c, at, stride, tw),
-            (_, false) => pass::<2, WIDE, false>(&c, at, stride, tw),
+            (0, _) => tail::<WIDE>(c, at, step.len / TAIL, tw),
+            (1, true) => pass::<1, WIDE, true>(c, at, stride, tw),
+            (1, false) => pass::<1, WIDE, false>(c, at, stride, tw),
+            (_, true) => pass::<2, WIDE, true>(c, at, stride, tw),
+            (_, false) => pass::<2, WIDE, false>(c, at, stride, tw),
         }
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn inverse_steps(plan: &Plan, row: *mut u64) {
-    let c = Consts::new(&plan.q);
-    let table = plan.inverse.as_ptr();
-    // SAFETY: the normalising pair is the last of the table.
-    let scale = unsafe { table.add(plan.inverse.len() - 2) };
-    for step in plan.steps.iter().rev() {
+fn inverse_steps(plan: &Plan, c: &Consts, steps: &[Step], row: *mut u64, last: &[[u64; 2]; 2]) {
+    for step in steps.iter().rev() {
         // SAFETY: steps lie within the row, and the plan holds their twiddles.
-        let (at, tw) = unsafe { (row.add(step.start), table.add(step.twiddles)) };
+        let (at, tw) = unsafe {
+            (
+                row.add(step.start),
+                plan.inverse.as_ptr().add(step.twiddles),
+            )
+        };
         let stride = step.len >> step.log;
         match (step.log, step.len == plan.n) {
-            (0, _) => inverse_tail(&c, at, step.len / TAIL, tw),
-            (1, true) => inverse_pass::<1, true>(&c, at, stride, tw, scale),
-            (1, false) => inverse_pass::<1, false>(&c, at, stride, tw, scale),
-            (_, true) => inverse_pass::<2, true>(&c, at, stride, tw, scale),
-            (_, false) => inverse_pass::<2, false>(&c, at, stride, tw, scale),
+            (0, _) => inverse_tail(c, at, step.len / TAIL, tw),
+            (1, true) => inverse_pass::<1, true>(c, at, stride, tw, last),
+            (1, false) => inverse_pass::<1, false>(c, at, stride, tw, last),
+            (_, true) => inverse_pass::<2, true>(c, at, stride, tw, last),
+            (_, false) => inverse_pass::<2, false>(c, at, stride, tw, last),
         }
     }
 }
 
-/// Forward transform; see [`super::super::Kernels`].
+/// Forward transforms; see [`super::super::Kernels`]. The twiddles of a block serve one row after the other.
 ///
 /// # Safety
-/// The processor has AVX2 and FMA; `row` holds the plan's n words.
-pub(super) unsafe fn ntt_forward<const WIDE: bool>(plan: &Plan, row: *mut u64) {
+/// The processor has AVX2 and FMA; rows hold the plan's n words.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn ntt_forward<const WIDE: bool>(plan: &Plan, rows: &mut [&mut [u64]]) {
     if plan.n < MIN {
         // SAFETY: the caller's contract.
-        return unsafe { scalar::ntt_forward(plan, row) };
+        return unsafe { scalar::ntt_forward(plan, rows) };
     }
-    // SAFETY: the caller's contract.
-    unsafe { forward_steps::<WIDE>(plan, row) }
+    let c = Consts::new(&plan.q);
+    for steps in blocks(&plan.steps) {
+        for row in rows.iter_mut() {
+            forward_steps::<WIDE>(plan, &c, steps, row.as_mut_ptr());
+        }
+    }
 }
 
-/// Inverse transform; see [`super::super::Kernels`].
+/// Inverse transforms; see [`super::super::Kernels`]. The twiddles of a block serve one row after the other.
 ///
 /// # Safety
-/// The processor has AVX2 and FMA; `row` holds the plan's n words.
-pub(super) unsafe fn ntt_inverse(plan: &Plan, row: *mut u64) {
+/// The processor has AVX2 and FMA; rows hold the plan's n words.
+#[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn ntt_inverse(plan: &Plan, rows: &mut [&mut [u64]], last: [ShoupPair; 2]) {
     if plan.n < MIN {
         // SAFETY: the caller's contract.
-        return unsafe { scalar::ntt_inverse(plan, row) };
+        return unsafe { scalar::ntt_inverse(plan, rows, last) };
     }
-    // SAFETY: the caller's contract.
-    unsafe { inverse_steps(plan, row) }
+    let c = Consts::new(&plan.q);
+    let last = last.map(|pair| words(&plan.q, pair.w));
+    for steps in blocks(&plan.steps).rev() {
+        for row in rows.iter_mut() {
+            inverse_steps(plan, &c, steps, row.as_mut_ptr(), &last);
+        }
+    }
 }

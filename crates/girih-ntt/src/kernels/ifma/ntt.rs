@@ -5,10 +5,11 @@
 
 use std::arch::x86_64::*;
 
-use super::super::passes::{Schedule, normalised_inverse, shoup_words, tail_head, tail_words};
+use super::super::passes::{Schedule, Step, blocks, shoup_words, tail_head, tail_words};
 use super::super::scalar;
 use super::super::{Plan, Roots};
 use super::{Consts, V, canonical, load, shrink, store, times};
+use crate::modulus::ShoupPair;
 
 /// log2 of the lanes.
 const LANES_LOG: u32 = 3;
@@ -73,9 +74,7 @@ pub(super) fn ntt_plan(roots: &Roots) -> Plan {
     let steps = schedule.steps(n);
     let lay_out = |powers: &[u64]| schedule.lay_out(n, &steps, |i| shoup_words(q.shoup(powers[i])));
     let forward = lay_out(&roots.forward);
-    let mut inverse = lay_out(&normalised_inverse(roots));
-    // The normalisation of the sums in the last stage.
-    inverse.extend(shoup_words(q.shoup(roots.n_inverse)));
+    let inverse = lay_out(&roots.inverse);
     Plan::new(roots, &forward, &inverse, steps)
 }
 
@@ -198,7 +197,7 @@ fn pass<const LOG: usize, const WIDE: bool>(
 }
 
 /// LOG inverse stages on words `row[i stride + ..]`; values below 4q in and out (wide: 2q).
-/// FINAL: the last stage multiplies by n^-1 (the pair `scale`) and leaves canonical residues.
+/// FINAL: the last stage multiplies sums and differences by the pairs `last` and leaves canonical residues.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
 fn inverse_pass<const LOG: usize, const WIDE: bool, const FINAL: bool>(
@@ -206,13 +205,16 @@ fn inverse_pass<const LOG: usize, const WIDE: bool, const FINAL: bool>(
     row: *mut u64,
     stride: usize,
     tw: *const u64,
-    scale: *const u64,
+    last: &[[u64; 2]; 2],
 ) {
     let mut twiddles = [(c.zero, c.zero); 16];
     for (i, pair) in twiddles.iter_mut().enumerate().take((1 << LOG) - 1) {
         *pair = broadcast(tw, i);
     }
-    let normalise = broadcast(scale, 0);
+    let normalise = broadcast(last.as_flattened().as_ptr(), 0);
+    if FINAL {
+        twiddles[0] = broadcast(last.as_flattened().as_ptr(), 1);
+    }
     let mut column = 0;
     while column < stride {
         let mut v = [c.zero; 16];
@@ -477,21 +479,20 @@ fn inverse_pass_by_log<const WIDE: bool, const FINAL: bool>(
     row: *mut u64,
     stride: usize,
     tw: *const u64,
-    scale: *const u64,
+    last: &[[u64; 2]; 2],
 ) {
     match log {
-        1 => inverse_pass::<1, WIDE, FINAL>(c, row, stride, tw, scale),
-        2 => inverse_pass::<2, WIDE, FINAL>(c, row, stride, tw, scale),
-        3 => inverse_pass::<3, WIDE, FINAL>(c, row, stride, tw, scale),
-        _ => inverse_pass::<4, WIDE, FINAL>(c, row, stride, tw, scale),
+        1 => inverse_pass::<1, WIDE, FINAL>(c, row, stride, tw, last),
+        2 => inverse_pass::<2, WIDE, FINAL>(c, row, stride, tw, last),
+        3 => inverse_pass::<3, WIDE, FINAL>(c, row, stride, tw, last),
+        _ => inverse_pass::<4, WIDE, FINAL>(c, row, stride, tw, last),
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-fn forward_steps<const WIDE: bool>(plan: &Plan, row: *mut u64) {
-    let c = Consts::new(&plan.q);
-    for step in &plan.steps {
+fn forward_steps<const WIDE: bool>(plan: &Plan, c: &Consts, steps: &[Step], row: *mut u64) {
+    for step in steps {
         // SAFETY: steps lie within the row, and the plan holds their twiddles.
         let (at, tw) = unsafe {
             (
@@ -500,56 +501,78 @@ fn forward_steps<const WIDE: bool>(plan: &Plan, row: *mut u64) {
             )
         };
         if step.log == 0 {
-            tail::<WIDE>(&c, at, step.len / TAIL, tw);
+            tail::<WIDE>(c, at, step.len / TAIL, tw);
         } else {
-            pass_by_log::<WIDE>(&c, step.log, at, step.len >> step.log, tw);
+            pass_by_log::<WIDE>(c, step.log, at, step.len >> step.log, tw);
         }
     }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-fn inverse_steps<const WIDE: bool>(plan: &Plan, row: *mut u64) {
-    let c = Consts::new(&plan.q);
-    let table = plan.inverse.as_ptr();
-    // SAFETY: the normalising pair is the last of the table.
-    let scale = unsafe { table.add(plan.inverse.len() - 2) };
-    for step in plan.steps.iter().rev() {
+fn inverse_steps<const WIDE: bool>(
+    plan: &Plan,
+    c: &Consts,
+    steps: &[Step],
+    row: *mut u64,
+    last: &[[u64; 2]; 2],
+) {
+    for step in steps.iter().rev() {
         // SAFETY: steps lie within the row, and the plan holds their twiddles.
-        let (at, tw) = unsafe { (row.add(step.start), table.add(step.twiddles)) };
+        let (at, tw) = unsafe {
+            (
+                row.add(step.start),
+                plan.inverse.as_ptr().add(step.twiddles),
+            )
+        };
         let stride = step.len >> step.log;
         if step.log == 0 {
-            inverse_tail::<WIDE>(&c, at, step.len / TAIL, tw);
+            inverse_tail::<WIDE>(c, at, step.len / TAIL, tw);
         } else if step.len == plan.n {
-            inverse_pass_by_log::<WIDE, true>(&c, step.log, at, stride, tw, scale);
+            inverse_pass_by_log::<WIDE, true>(c, step.log, at, stride, tw, last);
         } else {
-            inverse_pass_by_log::<WIDE, false>(&c, step.log, at, stride, tw, scale);
+            inverse_pass_by_log::<WIDE, false>(c, step.log, at, stride, tw, last);
         }
     }
 }
 
-/// Forward transform; see [`super::super::Kernels`].
+/// Forward transforms; see [`super::super::Kernels`]. The twiddles of a block serve one row after the other.
 ///
 /// # Safety
-/// The processor has the module's features; `row` holds the plan's n words.
-pub(super) unsafe fn ntt_forward<const WIDE: bool>(plan: &Plan, row: *mut u64) {
+/// The processor has the module's features; rows hold the plan's n words.
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+pub(super) unsafe fn ntt_forward<const WIDE: bool>(plan: &Plan, rows: &mut [&mut [u64]]) {
     if plan.n < MIN {
         // SAFETY: the caller's contract.
-        return unsafe { scalar::ntt_forward(plan, row) };
+        return unsafe { scalar::ntt_forward(plan, rows) };
     }
-    // SAFETY: the caller's contract.
-    unsafe { forward_steps::<WIDE>(plan, row) }
+    let c = Consts::new(&plan.q);
+    for steps in blocks(&plan.steps) {
+        for row in rows.iter_mut() {
+            forward_steps::<WIDE>(plan, &c, steps, row.as_mut_ptr());
+        }
+    }
 }
 
-/// Inverse transform; see [`super::super::Kernels`].
+/// Inverse transforms; see [`super::super::Kernels`]. The twiddles of a block serve one row after the other.
 ///
 /// # Safety
-/// The processor has the module's features; `row` holds the plan's n words.
-pub(super) unsafe fn ntt_inverse<const WIDE: bool>(plan: &Plan, row: *mut u64) {
+/// The processor has the module's features; rows hold the plan's n words.
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+pub(super) unsafe fn ntt_inverse<const WIDE: bool>(
+    plan: &Plan,
+    rows: &mut [&mut [u64]],
+    last: [ShoupPair; 2],
+) {
     if plan.n < MIN {
         // SAFETY: the caller's contract.
-        return unsafe { scalar::ntt_inverse(plan, row) };
+        return unsafe { scalar::ntt_inverse(plan, rows, last) };
     }
-    // SAFETY: the caller's contract.
-    unsafe { inverse_steps::<WIDE>(plan, row) }
+    let c = Consts::new(&plan.q);
+    let last = last.map(shoup_words);
+    for steps in blocks(&plan.steps).rev() {
+        for row in rows.iter_mut() {
+            inverse_steps::<WIDE>(plan, &c, steps, row.as_mut_ptr(), &last);
+        }
+    }
 }

@@ -7,12 +7,14 @@
 //! one. So the depth is `⌈log₂(degree + 1)⌉`, and the number of products is about
 //! `m + degree / m + log₂ degree`. `m` is chosen by counting.
 //!
-//! Sums of products are left as one [`dot`](girih_he::Evaluator::dot), which relinearises once.
+//! Every sum `constant + Σ cₖ Tₖ + Σ q · T_g` is one [`dot_affine`](Evaluator::dot_affine): one relinearisation,
+//! one rescaling, and linear terms that are lowered for free (their coefficients are encoded at exactly the scale
+//! at which all terms meet). The page `docs/polynomials.md` has the counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use girih_he::Evaluator;
+use girih_he::{Auto, Evaluator, Level, Leveled};
 use girih_polyfit::{Basis, Interval, Polynomial};
 
 use crate::Result;
@@ -21,7 +23,6 @@ mod chain;
 mod split;
 
 pub(crate) use chain::Chain;
-use chain::depth_of_index;
 use split::Sum;
 
 /// Leaves of larger degree are never worth it for the degrees that are offered (up to 1023).
@@ -157,9 +158,8 @@ impl PolynomialPlan {
     /// `p` at an input to which [`input_map`](Self::input_map) has been applied (all of it if the map
     /// is `None`).
     ///
-    /// The sums have operands of different states: run it on [`Auto`](girih_he::Auto), or record it and
-    /// let the pass that assigns levels place rescalings and level changes (it may lower the operand
-    /// of a scalar product to the level at which the sum is needed before multiplying).
+    /// The sums have operands of different states: run it on [`Auto`], or record it and
+    /// let the passes that assign levels place rescalings and level changes.
     ///
     /// # Errors
     /// As [`evaluate`](Self::evaluate).
@@ -169,57 +169,89 @@ impl PolynomialPlan {
         u: &E::Ciphertext,
     ) -> Result<E::Ciphertext> {
         let powers = self.chain.evaluate(eval, u)?;
-        self.sum(eval, &self.root, &powers)
+        self.sum(eval, &self.root, &powers, self.unit_depth(), &|joint, _| {
+            Ok(eval.dot_affine(&joint.products, &joint.linear, joint.constant)?)
+        })
     }
 
-    /// `constant + Σ cₖ Tₖ + Σ q · T_g`
+    /// [`evaluate_unit`](Self::evaluate_unit), every part at the level at which it is needed: leaves are lowered
+    /// for free, so that none is rescaled twice. What the compiler's passes do for a recorded program.
+    ///
+    /// # Errors
+    /// As [`evaluate`](Self::evaluate).
+    pub fn evaluate_unit_leveled<E: Leveled>(
+        &self,
+        eval: &Auto<E>,
+        u: &E::Ciphertext,
+    ) -> Result<E::Ciphertext> {
+        let (top, depth) = (usize::from(eval.remaining(u)), self.unit_depth());
+        if top < depth {
+            return Err(girih_he::Error::LevelExhausted {
+                op: "polynomial",
+                needed: u8::try_from(depth).unwrap_or(u8::MAX),
+                left: eval.remaining(u),
+            }
+            .into());
+        }
+        let powers = self.chain.evaluate(eval, u)?;
+        self.sum(eval, &self.root, &powers, depth, &|joint, depth| {
+            let level = Level(u8::try_from(top - depth).unwrap_or(0));
+            Ok(eval.dot_affine_rescaled(&joint.products, &joint.linear, joint.constant, level)?)
+        })
+    }
+
+    /// `constant + Σ cₖ Tₖ + Σ q · T_g`, `depth` levels below the input.
     fn sum<E: Evaluator>(
         &self,
         eval: &E,
         sum: &Sum,
         powers: &BTreeMap<usize, E::Ciphertext>,
+        depth: usize,
+        join: &impl Fn(Joint<'_, E::Ciphertext>, usize) -> Result<E::Ciphertext>,
     ) -> Result<E::Ciphertext> {
         let quotients = sum
             .products
             .iter()
-            .map(|(q, _)| self.sum(eval, q, powers))
+            .map(|(q, _)| self.sum(eval, q, powers, depth - 1, join))
             .collect::<Result<Vec<_>>>()?;
-        let mut total = match sum.products.as_slice() {
-            [] => None,
-            [(_, g)] => Some(eval.mul(&quotients[0], &powers[g])?),
-            products => {
-                let terms: Vec<_> = quotients
-                    .iter()
-                    .zip(products)
-                    .map(|(q, (_, g))| (q, &powers[g]))
-                    .collect();
-                Some(eval.dot(&terms)?)
-            }
+        let (scaled, plain) = sum.linear_terms();
+        let mut joint = Joint {
+            products: quotients
+                .iter()
+                .zip(&sum.products)
+                .map(|(q, (_, g))| (q, &powers[g]))
+                .collect(),
+            linear: scaled.iter().map(|(k, c)| (&powers[k], *c)).collect(),
+            constant: sum.constant,
         };
-        // Terms of one depth stand at one level and add up before any of them is rescaled. Coefficients of
-        // one make no products, so their terms come last.
-        let mut groups: BTreeMap<usize, E::Ciphertext> = BTreeMap::new();
-        let (ones, scaled): (Vec<&(usize, f64)>, Vec<_>) =
-            sum.linear.iter().partition(|term| term.1 == 1.0);
-        for (k, c) in scaled {
-            let term = eval.mul_scalar(&powers[k], *c)?;
-            let depth = depth_of_index(*k);
-            let group = plus(eval, groups.remove(&depth), term)?;
-            groups.insert(depth, group);
+        if joint.products.is_empty() && joint.linear.is_empty() && plain.is_empty() {
+            // A constant: there is nothing encrypted to start from but the input.
+            joint.linear.push((&powers[&1], 0.0));
         }
-        for group in groups.into_values().rev() {
-            total = Some(plus(eval, total, group)?);
-        }
-        for (k, _) in ones {
-            total = Some(plus(eval, total, powers[k].clone())?);
+        let mut total = if joint.products.is_empty() && joint.linear.is_empty() {
+            None
+        } else {
+            Some(join(joint, depth)?)
+        };
+        let alone = total.is_none();
+        for k in plain {
+            total = Some(plus(eval, total, powers[&k].clone())?);
         }
         match total {
-            Some(total) if sum.constant == 0.0 => Ok(total),
-            Some(total) => Ok(eval.add_scalar(&total, sum.constant)?),
-            // A constant: there is nothing encrypted to start from but the input.
-            None => Ok(eval.add_scalar(&eval.mul_scalar(&powers[&1], 0.0)?, sum.constant)?),
+            Some(total) if alone && sum.constant != 0.0 => {
+                Ok(eval.add_scalar(&total, sum.constant)?)
+            }
+            Some(total) => Ok(total),
+            None => Err(girih_he::Error::EmptySum { op: "polynomial" }.into()),
         }
     }
+}
+
+/// A sum of products and scaled terms.
+struct Joint<'a, C> {
+    products: Vec<(&'a C, &'a C)>,
+    linear: Vec<(&'a C, f64)>,
+    constant: f64,
 }
 
 fn plus<E: Evaluator>(

@@ -123,6 +123,14 @@ impl Work {
         }
     }
 
+    fn half(self) -> Work {
+        Work {
+            ntt: self.ntt / 2.0,
+            mac: self.mac / 2.0,
+            convert: self.convert / 2.0,
+        }
+    }
+
     fn seconds(self, speed: &MachineSpeed, rows: usize) -> f64 {
         let ns = self.ntt * speed.ntt_row_ns
             + self.mac * speed.mac_row_ns
@@ -201,6 +209,23 @@ impl Shape {
                 .plus(mod_down)
                 .plus(mac(3.0 * l)),
             Primitive::HoistedRotate => self.key_product().plus(mod_down).plus(mac(3.0 * l)),
+            Primitive::RelinearizeRescale => self
+                .decompose()
+                .plus(self.key_product())
+                .plus(Shape::divide(self.special + self.drop, l - self.drop))
+                .plus(mac(2.0 * l)),
+            Primitive::Decompose => self.decompose(),
+            // Both halves are added to `P c_0` and permuted over QP.
+            Primitive::LazyRotate => self.key_product().plus(mac(2.0 * (l + self.special) + l)),
+            Primitive::MulPlainLazy => mac(2.0 * (l + self.special)),
+            // One half is divided and decomposed; both are permuted and added over QP.
+            Primitive::GiantRotate => mod_down
+                .half()
+                .plus(self.decompose())
+                .plus(self.key_product())
+                .plus(mac(4.0 * (l + self.special))),
+            Primitive::Divide => mod_down,
+            Primitive::DivideRescale => Shape::divide(self.special + self.drop, l - self.drop),
             Primitive::Rescale => Shape::divide(self.drop, l - self.drop),
             Primitive::DropTo => mac(2.0 * l).plus(Shape::divide(self.drop, l - self.drop)),
             Primitive::Bootstrap => Work::default(),
@@ -268,6 +293,7 @@ pub fn profile(params: &Params, speed: &MachineSpeed) -> HeProfile {
         seconds,
         ciphertext_bytes: limbs().map(|l| 2 * l * row).collect(),
         plaintext_bytes: limbs().map(|l| l * row).collect(),
+        lazy_plaintext_bytes: limbs().map(|l| (l + special as u64) * row).collect(),
         key_bytes: chain
             .iter()
             .map(|(level, info)| {
@@ -334,6 +360,7 @@ mod tests {
         for bytes in [
             &profile.ciphertext_bytes,
             &profile.plaintext_bytes,
+            &profile.lazy_plaintext_bytes,
             &profile.key_bytes,
         ] {
             assert_eq!(bytes.len(), levels);
@@ -342,6 +369,10 @@ mod tests {
         let top = |p: Primitive| profile.seconds_of(p, params.top());
         assert!(top(Primitive::HoistedRotate) < top(Primitive::Rotate));
         assert!(top(Primitive::MulPlain) < top(Primitive::Relinearize));
+        let parts = top(Primitive::Relinearize) + top(Primitive::Rescale);
+        assert!(top(Primitive::RelinearizeRescale) < parts);
+        assert!(top(Primitive::LazyRotate) < top(Primitive::HoistedRotate));
+        assert!(top(Primitive::GiantRotate) < top(Primitive::Rotate));
         let two = super::profile(&params, &MachineSpeed::shipped(params.n(), 2));
         assert!(two.seconds_of(Primitive::Rotate, params.top()) < top(Primitive::Rotate));
     }

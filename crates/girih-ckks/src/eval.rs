@@ -6,12 +6,14 @@ use std::sync::Arc;
 use girih_he::{Error, Level, Leveled, Result, Rotation, State, rules};
 use girih_rns::{Ntt, Poly, Ring};
 
+use affine::Affine;
 pub use constant::{Constant, Use};
 
 use crate::keys::{EvaluationKeys, GaloisKey, KeyId, SwitchingKey};
 use crate::{Ciphertext, Encoder, LevelInfo, Params};
 
 mod add;
+mod affine;
 mod constant;
 mod mul;
 mod rescale;
@@ -309,6 +311,20 @@ impl girih_he::Evaluator for Evaluator {
     fn sum_rotated(&self, terms: &[(&Ciphertext, Rotation)]) -> Result<Ciphertext> {
         self.sum_of_rotations(terms)
     }
+
+    fn dot_affine(
+        &self,
+        products: &[(&Ciphertext, &Ciphertext)],
+        linear: &[(&Ciphertext, f64)],
+        constant: f64,
+    ) -> Result<Ciphertext> {
+        let sum = Affine {
+            products,
+            linear,
+            constant,
+        };
+        self.affine("dot_affine", &sum)
+    }
 }
 
 impl Leveled for Evaluator {
@@ -327,5 +343,24 @@ impl Leveled for Evaluator {
     fn drop_to(&self, a: &Ciphertext, level: Level) -> Result<Ciphertext> {
         let state = rules::drop_to(self.own("drop_to", a)?, level)?;
         self.dropped(a, state.level)
+    }
+
+    fn dot_rescaled(&self, terms: &[(&Ciphertext, &Ciphertext)]) -> Result<Ciphertext> {
+        self.sum_of_products_rescaled(terms)
+    }
+
+    fn dot_affine_rescaled(
+        &self,
+        products: &[(&Ciphertext, &Ciphertext)],
+        linear: &[(&Ciphertext, f64)],
+        constant: f64,
+        level: Level,
+    ) -> Result<Ciphertext> {
+        let sum = Affine {
+            products,
+            linear,
+            constant,
+        };
+        self.affine_rescaled("dot_affine_rescaled", &sum, level)
     }
 }

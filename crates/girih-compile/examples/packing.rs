@@ -52,6 +52,7 @@ fn profile(slots: usize, depth: usize) -> HeProfile {
         seconds: BTreeMap::from(prices.map(|(p, s)| (p, vec![s; depth + 1]))),
         ciphertext_bytes: bytes.clone(),
         plaintext_bytes: bytes.clone(),
+        lazy_plaintext_bytes: bytes.clone(),
         key_bytes: bytes,
         noise: NoiseProfile {
             fresh: 100.0,

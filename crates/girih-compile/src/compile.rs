@@ -281,7 +281,7 @@ fn attempt(
         constants,
         encrypted,
     } = lower(network, &packing, requirements.weights)?;
-    let program = passes::levels::run(&program)?;
+    let program = passes::fuse::run(&passes::levels::run(&program)?);
     let input = TensorPacking::try_new(
         INPUT,
         network.stages[0].shape.clone(),

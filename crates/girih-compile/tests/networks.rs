@@ -57,6 +57,9 @@ impl Scheme for Prices {
             plaintext_bytes: (0..levels)
                 .map(|l| 16 * slots as u64 * (l as u64 + 1))
                 .collect(),
+            lazy_plaintext_bytes: (0..levels)
+                .map(|l| 16 * slots as u64 * (l as u64 + 2))
+                .collect(),
             key_bytes: (0..levels)
                 .map(|l| 32 * slots as u64 * (l as u64 + 2) * (l as u64 + 1))
                 .collect(),

@@ -7,9 +7,9 @@ use girih_ckks::cost::{MachineSpeed, profile};
 use girih_ckks::{
     Ciphertext, Encoder, Encryptor, EvaluationKeys, Evaluator, Params, PublicKey, Use,
 };
+use girih_he::cost::primitives;
 use girih_he::{
-    ConstId, Constants, HeProfile, KeyManifest, Level, Op, Primitive, Program, State, ValueId,
-    verify,
+    ConstId, Constants, HeProfile, KeyManifest, Level, Op, Program, State, ValueId, verify,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, SeedableRng};
@@ -118,19 +118,12 @@ impl Server {
         let wanted = encodings(self.executor.program(), &self.states);
         wanted
             .into_par_iter()
-            .try_for_each(|(id, level, factor, product)| {
-                let usage = match (factor, product) {
-                    (true, _) => Use::Factor,
-                    (false, true) => Use::ProductTerm,
-                    (false, false) => Use::Term,
-                };
-                match self.executor.constant(id) {
-                    Some(constant) => self
-                        .evaluator
-                        .prepare(constant, level, usage)
-                        .map_err(Error::from),
-                    None => Ok(()),
-                }
+            .try_for_each(|(id, level, usage)| match self.executor.constant(id) {
+                Some(constant) => self
+                    .evaluator
+                    .prepare(constant, level, usage)
+                    .map_err(Error::from),
+                None => Ok(()),
             })
     }
 
@@ -284,20 +277,20 @@ fn missing_keys(needed: &KeyManifest, given: &KeyManifest) -> Vec<String> {
     missing
 }
 
-/// Every `(constant, level, as a factor, next to a product)` at which a program uses its constants.
-fn encodings(program: &Program, states: &[State]) -> BTreeSet<(ConstId, Level, bool, bool)> {
+/// Every constant with the levels and uses at which a program meets it.
+fn encodings(program: &Program, states: &[State]) -> BTreeSet<(ConstId, Level, Use)> {
     let mut wanted = BTreeSet::new();
-    let mut add = |v: &ValueId, p: &ConstId, factor: bool| {
-        let State { level, product } = states[v.index()];
-        wanted.insert((*p, level, factor, product && !factor));
-    };
     for inst in &program.insts {
-        match &inst.op {
-            Op::AddPlain(v, p) => add(v, p, false),
-            Op::MulPlain(v, p) => add(v, p, true),
-            Op::DotPlain(terms) => terms.iter().for_each(|(v, p)| add(v, p, true)),
-            _ => {}
-        }
+        let Some(first) = inst.op.operands().first().copied() else {
+            continue;
+        };
+        let State { level, product } = states[first.index()];
+        let usage = match &inst.op {
+            Op::AddPlain(..) if product => Use::ProductTerm,
+            Op::AddPlain(..) => Use::Term,
+            _ => Use::Factor,
+        };
+        wanted.extend(inst.op.constants().into_iter().map(|p| (p, level, usage)));
     }
     wanted
 }
@@ -309,21 +302,11 @@ fn predicted_seconds(program: &Program, v: ValueId, states: &[State], prices: &H
         .operands()
         .first()
         .map_or_else(|| states[v.index()].level, |o| states[o.index()].level);
-    let of = |p: Primitive| prices.seconds_of(p, level);
-    match op {
-        Op::Input(_) => 0.0,
-        Op::Add(..) | Op::Sub(..) | Op::Neg(_) | Op::AddPlain(..) | Op::AddScalar(..) => {
-            of(Primitive::Add)
-        }
-        Op::MulPlain(..) => of(Primitive::MulPlain),
-        Op::MulScalar(..) => of(Primitive::MulScalar),
-        Op::Mul(..) => of(Primitive::Mul) + of(Primitive::Relinearize),
-        Op::Dot(terms) => terms.len() as f64 * of(Primitive::Mul) + of(Primitive::Relinearize),
-        Op::DotPlain(terms) => terms.len() as f64 * of(Primitive::MulPlain),
-        Op::Rotate(..) | Op::Conjugate(_) => of(Primitive::HoistedRotate),
-        Op::SumRotated(terms) => terms.len() as f64 * of(Primitive::Rotate),
-        Op::Rescale(_) => of(Primitive::Rescale),
-        Op::DropTo(..) => of(Primitive::DropTo),
-        Op::Bootstrap(_) => of(Primitive::Bootstrap),
-    }
+    let level = op.working_level(level);
+    // Rotations of one value run together.
+    let hoisted = matches!(op, Op::Rotate(..));
+    primitives(op, level, program.slots, hoisted)
+        .into_iter()
+        .map(|(primitive, times)| times as f64 * prices.seconds_of(primitive, level))
+        .sum()
 }

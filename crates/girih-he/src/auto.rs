@@ -2,12 +2,13 @@
 
 use std::borrow::Cow;
 
-use crate::{Bootstrap, Evaluator, Level, Leveled, Result, Rotation};
+use crate::{Bootstrap, Error, Evaluator, GiantStep, Level, Leveled, Result, Rotation};
 
 /// An evaluator whose operations accept operands of any state.
 ///
 /// * Operands of products are rescaled if they are products, then dropped to the lowest level among
 ///   them.
+/// * `dot_affine` is rescaled at once.
 /// * Operands of sums that agree in level and scale are added as they are (so a sum of products is
 ///   rescaled once); otherwise products are rescaled and all are dropped to the lowest level.
 ///
@@ -65,6 +66,33 @@ impl<E: Leveled> Auto<E> {
                 }
             })
             .collect()
+    }
+
+    /// `f` of a linear transform whose inputs are rescaled and on one level; every input stays one object.
+    fn with_aligned<T>(
+        &self,
+        giants: &[GiantStep<&E::Ciphertext, &E::Plaintext>],
+        f: impl FnOnce(&[GiantStep<&E::Ciphertext, &E::Plaintext>]) -> Result<T>,
+    ) -> Result<T> {
+        let mut inputs: Vec<&E::Ciphertext> = Vec::new();
+        for (a, _, _) in giants.iter().flat_map(|g| &g.terms) {
+            if !inputs.iter().any(|i| std::ptr::eq(*i, *a)) {
+                inputs.push(a);
+            }
+        }
+        let aligned = self.aligned(&inputs)?;
+        let find = |a: &E::Ciphertext| {
+            let at = inputs.iter().position(|i| std::ptr::eq(*i, a));
+            &*aligned[at.expect("every input was collected")]
+        };
+        let giants: Vec<_> = giants
+            .iter()
+            .map(|g| GiantStep {
+                by: g.by,
+                terms: g.terms.iter().map(|(a, r, p)| (find(a), *r, *p)).collect(),
+            })
+            .collect();
+        f(&giants)
     }
 
     /// Operands of a sum: untouched if their states agree.
@@ -168,6 +196,31 @@ impl<E: Leveled> Evaluator for Auto<E> {
             .collect();
         self.inner.sum_rotated(&terms)
     }
+
+    /// Rescaled at once: the linear terms are lowered for free that way.
+    fn dot_affine(
+        &self,
+        products: &[(&E::Ciphertext, &E::Ciphertext)],
+        linear: &[(&E::Ciphertext, f64)],
+        constant: f64,
+    ) -> Result<E::Ciphertext> {
+        let operands = products.iter().flat_map(|t| [t.0, t.1]);
+        let operands = operands.chain(linear.iter().map(|t| t.0));
+        let lowest = operands.map(|a| self.remaining(a)).min().unwrap_or(0);
+        let below = Level(lowest).below().ok_or(Error::LevelExhausted {
+            op: "dot_affine",
+            needed: 1,
+            left: 0,
+        })?;
+        self.dot_affine_rescaled(products, linear, constant, below)
+    }
+
+    fn sum_rotated_products(
+        &self,
+        giants: &[GiantStep<&E::Ciphertext, &E::Plaintext>],
+    ) -> Result<E::Ciphertext> {
+        self.with_aligned(giants, |giants| self.inner.sum_rotated_products(giants))
+    }
 }
 
 impl<E: Leveled> Leveled for Auto<E> {
@@ -186,6 +239,57 @@ impl<E: Leveled> Leveled for Auto<E> {
     fn drop_to(&self, a: &E::Ciphertext, level: Level) -> Result<E::Ciphertext> {
         let a = self.rescaled(a)?;
         self.inner.drop_to(&a, level)
+    }
+
+    fn dot_rescaled(&self, terms: &[(&E::Ciphertext, &E::Ciphertext)]) -> Result<E::Ciphertext> {
+        let operands = self.aligned(&terms.iter().flat_map(|t| [t.0, t.1]).collect::<Vec<_>>())?;
+        let terms: Vec<_> = operands
+            .chunks_exact(2)
+            .map(|pair| (&*pair[0], &*pair[1]))
+            .collect();
+        self.inner.dot_rescaled(&terms)
+    }
+
+    fn dot_affine_rescaled(
+        &self,
+        products: &[(&E::Ciphertext, &E::Ciphertext)],
+        linear: &[(&E::Ciphertext, f64)],
+        constant: f64,
+        level: Level,
+    ) -> Result<E::Ciphertext> {
+        let above = level.above("dot_affine_rescaled")?;
+        let factor = |a| {
+            let a = self.rescaled(a)?;
+            if self.inner.level(&a) > above {
+                return self.inner.drop_to(&a, above).map(Cow::Owned);
+            }
+            Ok(a)
+        };
+        let factors = products
+            .iter()
+            .map(|(a, b)| Ok((factor(*a)?, factor(*b)?)))
+            .collect::<Result<Vec<_>>>()?;
+        let terms = linear
+            .iter()
+            .map(|(x, _)| self.rescaled(x))
+            .collect::<Result<Vec<_>>>()?;
+        let products: Vec<_> = factors.iter().map(|(a, b)| (&**a, &**b)).collect();
+        let linear: Vec<_> = terms
+            .iter()
+            .zip(linear)
+            .map(|(x, (_, c))| (&**x, *c))
+            .collect();
+        self.inner
+            .dot_affine_rescaled(&products, &linear, constant, level)
+    }
+
+    fn sum_rotated_products_rescaled(
+        &self,
+        giants: &[GiantStep<&E::Ciphertext, &E::Plaintext>],
+    ) -> Result<E::Ciphertext> {
+        self.with_aligned(giants, |giants| {
+            self.inner.sum_rotated_products_rescaled(giants)
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::composite;
 use crate::values::{MAX_SLOTS, check_scalar, padded, rotated};
 use crate::{Bootstrap, Error, Evaluator, Level, Leveled, Result, Rotation, State, rules};
 
@@ -221,6 +222,19 @@ impl Leveled for ClearEvaluator {
     fn drop_to(&self, a: &ClearVector, level: Level) -> Result<ClearVector> {
         let state = self.state(a, || rules::drop_to(a.state, level))?;
         Ok(ClearVector { state, ..a.clone() })
+    }
+
+    fn dot_affine_rescaled(
+        &self,
+        products: &[(&ClearVector, &ClearVector)],
+        linear: &[(&ClearVector, f64)],
+        constant: f64,
+        level: Level,
+    ) -> Result<ClearVector> {
+        match self.top {
+            None => self.dot_affine(products, linear, constant),
+            Some(_) => composite::dot_affine_rescaled(self, products, linear, constant, level),
+        }
     }
 }
 

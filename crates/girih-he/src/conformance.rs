@@ -21,7 +21,7 @@
 
 use std::fmt;
 
-use crate::{ClearEvaluator, Evaluator, Level, Leveled, Result, Rotation};
+use crate::{ClearEvaluator, Evaluator, GiantStep, Level, Leveled, Result, Rotation};
 
 /// What the suite needs of an evaluator under test.
 pub struct Subject<'a, E: Leveled> {
@@ -245,6 +245,82 @@ circuit!(Dot, |e, x, _w, _by| Ok(vec![
     e.dot(&[(&x[0], &x[1])])?,
 ]));
 
+circuit!(DotAffine, |e, x, _w, _by| Ok(vec![
+    e.dot_affine(
+        &[(&x[0], &x[1]), (&x[2], &x[2]), (&x[0], &x[1])],
+        &[(&x[1], 0.5), (&x[0], -1.25)],
+        0.75
+    )?,
+    e.dot_affine(&[], &[(&x[0], 2.0), (&x[2], 0.0)], 0.0)?,
+    e.dot_affine(&[(&x[0], &x[0])], &[], -1.0)?,
+]));
+circuit!(SumRotatedProducts, |e, x, w, by| {
+    let step = |by, terms| GiantStep { by, terms };
+    let last = by[by.len() - 1];
+    let wide = [
+        step(Rotation(0), vec![(&x[0], Rotation(0), &w[0])]),
+        step(
+            by[0],
+            vec![
+                (&x[0], last, &w[1]),
+                (&x[1], by[0], &w[0]),
+                (&x[0], Rotation(0), &w[1]),
+            ],
+        ),
+        step(last, vec![(&x[1], by[0], &w[1]), (&x[0], last, &w[0])]),
+    ];
+    Ok(vec![
+        e.sum_rotated_products(&wide)?,
+        e.sum_rotated_products(&wide[1..2])?,
+        e.sum_rotated_products(&wide[..1])?,
+        e.sum_rotated_products(&[step(Rotation(0), vec![(&x[2], by[0], &w[0])])])?,
+    ])
+});
+circuit!(Rescaled, |e, x, w, by| {
+    let below = Level(e.level(&x[0]).0 - 1);
+    let lower = x
+        .iter()
+        .map(|a| e.drop_to(a, below))
+        .collect::<Result<Vec<_>>>()?;
+    let step = |by, terms| GiantStep { by, terms };
+    let giants = [
+        step(
+            by[0],
+            vec![(&x[0], by[0], &w[0]), (&x[1], Rotation(0), &w[1])],
+        ),
+        step(Rotation(0), vec![(&x[0], by[0], &w[1])]),
+    ];
+    let mut all = vec![
+        e.dot_rescaled(&[(&x[0], &x[1]), (&x[2], &x[2])])?,
+        e.dot_rescaled(&[(&x[0], &x[1])])?,
+        e.dot_affine_rescaled(&[(&x[0], &x[1])], &[(&x[2], -0.5)], 0.25, below)?,
+        e.dot_affine_rescaled(&[], &[(&x[1], 1.5)], 0.0, below)?,
+        e.sum_rotated_products_rescaled(&giants)?,
+    ];
+    if let Some(last) = below.below() {
+        // linear terms of two levels, all above the products or at them
+        all.push(e.dot_affine_rescaled(
+            &[(&lower[0], &lower[1])],
+            &[(&x[2], 0.5), (&lower[2], -1.0)],
+            -0.125,
+            last,
+        )?);
+        all.push(e.dot_affine_rescaled(&[], &[(&x[0], 0.5), (&x[1], 1.0)], 0.0, last)?);
+    }
+    Ok(all)
+});
+
+/// Checks that also run with the default composites.
+const COMPOSITES: [&str; 7] = [
+    "rotate_many",
+    "sum_rotated",
+    "dot_plain",
+    "dot",
+    "dot_affine",
+    "sum_rotated_products",
+    "rescaled",
+];
+
 /// The required operations of an evaluator with the default composites.
 struct Defaults<'a, E>(&'a E);
 
@@ -357,6 +433,9 @@ impl<E: Leveled> Suite<'_, '_, E> {
             self.circuit("mul", &at, &Mul);
             self.circuit("dot_plain", &at, &DotPlain);
             self.circuit("dot", &at, &Dot);
+            self.circuit("dot_affine", &at, &DotAffine);
+            self.circuit("sum_rotated_products", &at, &SumRotatedProducts);
+            self.circuit("rescaled", &at, &Rescaled);
         }
         let at = At {
             level: Level(0),
@@ -374,7 +453,7 @@ impl<E: Leveled> Suite<'_, '_, E> {
         let name = format!("{op}, {at}");
         let expected = at.run(&self.clear, &|v| self.clear.vector(v), circuit);
         let result = at.run(self.subject.eval, self.subject.encrypt, circuit);
-        if matches!(op, "rotate_many" | "sum_rotated" | "dot_plain" | "dot") {
+        if COMPOSITES.contains(&op) {
             let defaults = at.run(&Defaults(self.subject.eval), self.subject.encrypt, circuit);
             self.compare(op, &format!("default {name}"), defaults, expected.clone());
         }
@@ -450,6 +529,7 @@ impl<E: Leveled> Suite<'_, '_, E> {
                 );
             }
         };
+        let low_level = Level(subject.top.0.saturating_sub(1));
         let mut refused = |name: &str, result: Result<E::Ciphertext>| {
             let failure = result.is_ok().then(|| "was not refused".to_owned());
             self.record(&format!("{name} is refused"), 0.0, 0.0, failure);
@@ -513,12 +593,61 @@ impl<E: Leveled> Suite<'_, '_, E> {
         refused("empty dot", eval.dot(&[]));
         refused("empty dot_plain", eval.dot_plain(&[]));
         refused("empty sum_rotated", eval.sum_rotated(&[]));
+        refused("empty dot_affine", eval.dot_affine(&[], &[], 1.0));
+        refused("empty sum_rotated_products", eval.sum_rotated_products(&[]));
+        refused("empty dot_rescaled", eval.dot_rescaled(&[]));
+        refused(
+            "dot_affine of a product",
+            eval.dot_affine(&[(&a, &a)], &[(&product, 1.0)], 0.0),
+        );
+        refused(
+            "dot_rescaled at L0",
+            eval.dot_rescaled(&[(&bottom, &bottom)]),
+        );
+        refused(
+            "dot_affine_rescaled of a term below",
+            eval.dot_affine_rescaled(&[(&a, &a)], &[(&low, 1.0)], 0.0, low_level),
+        );
+        refused(
+            "dot_affine_rescaled to another level",
+            eval.dot_affine_rescaled(&[(&a, &a)], &[(&a, 1.0)], 0.0, Level(low_level.0 - 1)),
+        );
+        refused(
+            "dot_affine_rescaled with NaN",
+            eval.dot_affine_rescaled(&[], &[(&a, f64::NAN)], 0.0, low_level),
+        );
+        let transform = |x, y| {
+            let terms = vec![(x, Rotation(0), &w), (y, Rotation(0), &w)];
+            eval.sum_rotated_products(&[GiantStep {
+                by: Rotation(0),
+                terms,
+            }])
+        };
+        refused(
+            "sum_rotated_products of different levels",
+            transform(&a, &low),
+        );
+        refused(
+            "sum_rotated_products of products",
+            transform(&product, &product),
+        );
+        refused("sum_rotated_products at L0", transform(&bottom, &bottom));
         if let Some(r) = subject.missing_rotation {
             refused("rotation without a key", eval.rotate(&a, r));
             refused(
                 "sum_rotated without a key",
                 eval.sum_rotated(&[(&a, r), (&a, Rotation(0))]),
             );
+            for (by, baby) in [(r, Rotation(0)), (Rotation(0), r)] {
+                let giant = GiantStep {
+                    by,
+                    terms: vec![(&a, baby, &w)],
+                };
+                refused(
+                    "sum_rotated_products without a key",
+                    eval.sum_rotated_products(&[giant]),
+                );
+            }
             let many = eval.rotate_many(&a, &[Rotation(0), r]).map(|_| a.clone());
             refused("rotate_many without a key", many);
         }

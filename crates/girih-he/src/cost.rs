@@ -5,7 +5,9 @@ use std::fmt;
 
 use crate::interpret::schedule;
 use crate::verify::{states, verify};
-use crate::{HeProfile, Level, Op, Primitive, Program, Result, ValueId};
+use crate::{
+    ConstId, GiantStep, HeProfile, Level, Op, Primitive, Program, Result, Rotation, ValueId,
+};
 
 /// How often something happens and how long it takes in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -76,7 +78,11 @@ impl Cost {
 ///   [`Rotate`](Primitive::Rotate), the others a [`HoistedRotate`](Primitive::HoistedRotate);
 /// * `sum_rotated` costs a `Rotate` for every distinct value that moves, a `HoistedRotate` for every further rotation of it,
 ///   and the sums;
-/// * `mul` costs a `Mul` and a `Relinearize`, `dot` a `Mul` per term and one `Relinearize`;
+/// * `mul` costs a `Mul` and a `Relinearize`, `dot` a `Mul` per term and one `Relinearize`, `dot_affine` a `MulScalar` per
+///   linear term besides; rescaled, they cost a `RelinearizeRescale` instead;
+/// * `sum_rotated_products` costs a `Decompose` for every distinct value with a baby step, a `LazyRotate` for every
+///   distinct baby step, a `MulPlainLazy` per product, a `GiantRotate` per giant step, and a `Divide` or, rescaled, a
+///   `DivideRescale`;
 /// * `dot_plain` costs a `MulPlain` per term, sums included;
 /// * `drop_to` the same level is free.
 ///
@@ -102,17 +108,17 @@ pub fn price(program: &Program, profile: &HeProfile) -> Result<Cost> {
     for inst in &program.insts {
         if let Some(v) = inst.op.operands().first() {
             let at = states[v.index()];
-            encodings.extend(
-                inst.op
-                    .constants()
-                    .into_iter()
-                    .map(|p| (p, at.level, at.product)),
-            );
+            let lazy = inst.op.is_transform();
+            let uses = inst.op.constants().into_iter();
+            encodings.extend(uses.map(|p| (p, at.level, at.product, lazy)));
         }
     }
     cost.constant_bytes = encodings
         .iter()
-        .map(|&(_, level, _)| bytes(&profile.plaintext_bytes, level))
+        .map(|&(_, level, _, lazy)| match lazy {
+            true => bytes(&profile.lazy_plaintext_bytes, level),
+            false => bytes(&profile.plaintext_bytes, level),
+        })
         .sum();
 
     let size = |i: usize| bytes(&profile.ciphertext_bytes, states[i].level);
@@ -127,6 +133,7 @@ pub fn price(program: &Program, profile: &HeProfile) -> Result<Cost> {
                 .operands()
                 .first()
                 .map_or(states[id.index()].level, |v| states[v.index()].level);
+            let level = inst.op.working_level(level);
             for (primitive, times) in primitives(&inst.op, level, program.slots, position > 0) {
                 cost.charge(
                     inst.region,
@@ -159,7 +166,8 @@ pub fn price(program: &Program, profile: &HeProfile) -> Result<Cost> {
 
 /// The primitives of one operation with operands at `level`; `hoisted` if another rotation of the
 /// same value has paid for the decomposition.
-fn primitives(op: &Op, level: Level, slots: usize, hoisted: bool) -> Vec<(Primitive, usize)> {
+#[must_use]
+pub fn primitives(op: &Op, level: Level, slots: usize, hoisted: bool) -> Vec<(Primitive, usize)> {
     match op {
         Op::Input(_) => Vec::new(),
         Op::Add(..) | Op::Sub(..) | Op::Neg(_) | Op::AddPlain(..) | Op::AddScalar(..) => {
@@ -182,10 +190,55 @@ fn primitives(op: &Op, level: Level, slots: usize, hoisted: bool) -> Vec<(Primit
                 (Primitive::Add, terms.len() - 1),
             ]
         }
+        Op::DotAffine {
+            products, linear, ..
+        } => vec![
+            (Primitive::Mul, products.len()),
+            (Primitive::Relinearize, usize::from(!products.is_empty())),
+            (Primitive::MulScalar, linear.len()),
+        ],
+        Op::SumRotatedProducts(giants) => transform(giants, slots, Primitive::Divide),
+        Op::Rescaled(op, _) => match &**op {
+            Op::SumRotatedProducts(giants) => transform(giants, slots, Primitive::DivideRescale),
+            op => {
+                let mut parts = primitives(op, level, slots, false);
+                let fused = parts
+                    .iter_mut()
+                    .find(|p| p.0 == Primitive::Relinearize && p.1 > 0);
+                match fused {
+                    Some(part) => part.0 = Primitive::RelinearizeRescale,
+                    None => parts.push((Primitive::Rescale, 1)),
+                }
+                parts
+            }
+        },
         Op::Rescale(_) => vec![(Primitive::Rescale, 1)],
         Op::DropTo(_, to) => vec![(Primitive::DropTo, usize::from(*to < level))],
         Op::Bootstrap(_) => vec![(Primitive::Bootstrap, 1)],
     }
+}
+
+/// The primitives of a linear transform that ends with `last`.
+fn transform(
+    giants: &[GiantStep<ValueId, ConstId>],
+    slots: usize,
+    last: Primitive,
+) -> Vec<(Primitive, usize)> {
+    let terms = giants.iter().flat_map(|g| &g.terms);
+    let babies: BTreeSet<(ValueId, Rotation)> = terms
+        .clone()
+        .map(|(a, r, _)| (*a, r.normalized(slots)))
+        .filter(|(_, r)| r.0 != 0)
+        .collect();
+    let decomposed: BTreeSet<ValueId> = babies.iter().map(|b| b.0).collect();
+    let turned = giants.iter().filter(|g| !g.by.is_identity(slots)).count();
+    vec![
+        (Primitive::Decompose, decomposed.len()),
+        (Primitive::LazyRotate, babies.len()),
+        (Primitive::MulPlainLazy, terms.count()),
+        (Primitive::GiantRotate, turned),
+        (last, 1),
+    ]
 }
 
 impl fmt::Display for Cost {
@@ -226,7 +279,7 @@ impl fmt::Display for Cost {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::{Evaluator, Inst, Recorder, Rotation, State, testkit};
+    use crate::{Evaluator, Inst, Recorder, State, testkit};
 
     fn leveled(mut program: Program, tail: Vec<Op>) -> Program {
         for op in tail {

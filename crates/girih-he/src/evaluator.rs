@@ -4,7 +4,17 @@
 //! Levels and scales never appear in layer code: a compiled program gets them from passes, an eager
 //! user from the adaptor `Auto`, which rescales after products and aligns levels.
 
+use crate::composite;
 use crate::{Level, Result, Rotation};
+
+/// One giant step of a linear transform: the products whose sum is rotated by `by`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GiantStep<C, P> {
+    /// Rotation of the sum.
+    pub by: Rotation,
+    /// A vector, its baby step, and the constant that multiplies it.
+    pub terms: Vec<(C, Rotation, P)>,
+}
 
 /// Slot-wise approximate arithmetic on vectors of [`slots`](Evaluator::slots) real values.
 ///
@@ -86,6 +96,29 @@ pub trait Evaluator {
             .ok_or(crate::Error::EmptySum { op: "sum_rotated" })??;
         rotated.try_fold(first, |sum, term| self.add(&sum, &term?))
     }
+
+    /// `Σ aᵢ ⊙ bᵢ + Σ cₖ xₖ + constant`, at the product scale: a step of a polynomial's evaluation. CKKS forms
+    /// everything that is linear before it relinearises once.
+    ///
+    /// # Errors
+    /// Neither a product nor a linear term, besides those of the parts.
+    fn dot_affine(
+        &self,
+        products: &[(&Self::Ciphertext, &Self::Ciphertext)],
+        linear: &[(&Self::Ciphertext, f64)],
+        constant: f64,
+    ) -> Result<Self::Ciphertext> {
+        composite::dot_affine(self, products, linear, constant)
+    }
+
+    /// `Σ_g rotate(Σᵢ rotate(aᵢ, rᵢ) ⊙ pᵢ, g)`, at the product scale: a linear transform by diagonals. CKKS
+    /// decomposes every input once and divides by the special modulus once for each giant step (double hoisting).
+    fn sum_rotated_products(
+        &self,
+        giants: &[GiantStep<&Self::Ciphertext, &Self::Plaintext>],
+    ) -> Result<Self::Ciphertext> {
+        composite::sum_rotated_products(self, giants)
+    }
 }
 
 /// Level management: what compiled programs and adaptors see; layer code never does.
@@ -104,6 +137,39 @@ pub trait Leveled: Evaluator {
     /// # Errors
     /// `a` is at the product scale, or below `level`.
     fn drop_to(&self, a: &Self::Ciphertext, level: Level) -> Result<Self::Ciphertext>;
+
+    /// [`rescale`](Leveled::rescale) of [`dot`](Evaluator::dot). CKKS divides by the special modulus and the
+    /// rescaling primes at once.
+    fn dot_rescaled(
+        &self,
+        terms: &[(&Self::Ciphertext, &Self::Ciphertext)],
+    ) -> Result<Self::Ciphertext> {
+        self.rescale(&self.dot(terms)?)
+    }
+
+    /// [`rescale`](Leveled::rescale) of [`dot_affine`](Evaluator::dot_affine), the linear terms having been
+    /// [dropped](Leveled::drop_to) to `level + 1`, where the products are. CKKS lowers a linear term for free: the
+    /// change of scale goes into its coefficient.
+    ///
+    /// # Errors
+    /// Products at another level than `level + 1`, linear terms below it, besides those of the parts.
+    fn dot_affine_rescaled(
+        &self,
+        products: &[(&Self::Ciphertext, &Self::Ciphertext)],
+        linear: &[(&Self::Ciphertext, f64)],
+        constant: f64,
+        level: Level,
+    ) -> Result<Self::Ciphertext> {
+        composite::dot_affine_rescaled(self, products, linear, constant, level)
+    }
+
+    /// [`rescale`](Leveled::rescale) of [`sum_rotated_products`](Evaluator::sum_rotated_products), in one division.
+    fn sum_rotated_products_rescaled(
+        &self,
+        giants: &[GiantStep<&Self::Ciphertext, &Self::Plaintext>],
+    ) -> Result<Self::Ciphertext> {
+        self.rescale(&self.sum_rotated_products(giants)?)
+    }
 }
 
 /// Evaluators that can raise an exhausted ciphertext.

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::{
-    Bootstrap, ConstId, Constants, Error, Evaluator, Leveled, Op, Program, Result, ValueId,
+    Bootstrap, ConstId, Constants, Error, Evaluator, GiantStep, Leveled, Op, Program, Result,
+    ValueId,
 };
 
 /// Told of every step of a run: timing, progress, value ranges.
@@ -99,6 +100,19 @@ where
     E::Ciphertext: 'a,
     E::Plaintext: 'a,
 {
+    apply_dyn(eval, op, &value, &constant)
+}
+
+fn apply_dyn<'a, E: Leveled>(
+    eval: &E,
+    op: &Op,
+    value: Values<'_, 'a, E>,
+    constant: Plains<'_, 'a, E>,
+) -> Result<E::Ciphertext>
+where
+    E::Ciphertext: 'a,
+    E::Plaintext: 'a,
+{
     match op {
         Op::Input(name) => Err(Error::Input {
             name: name.clone(),
@@ -139,9 +153,80 @@ where
                 .collect::<Result<Vec<_>>>()?;
             eval.sum_rotated(&terms)
         }
+        Op::DotAffine {
+            products,
+            linear,
+            constant,
+        } => {
+            let (products, linear) = affine_operands::<E>(products, linear, value)?;
+            eval.dot_affine(&products, &linear, *constant)
+        }
+        Op::SumRotatedProducts(giants) => {
+            eval.sum_rotated_products(&giant_operands::<E>(giants, value, constant)?)
+        }
+        Op::Rescaled(op, level) => match &**op {
+            Op::Mul(a, b) => eval.dot_rescaled(&[(value(*a)?, value(*b)?)]),
+            Op::Dot(terms) => {
+                let (terms, _) = affine_operands::<E>(terms, &[], value)?;
+                eval.dot_rescaled(&terms)
+            }
+            Op::DotAffine {
+                products,
+                linear,
+                constant,
+            } => {
+                let (products, linear) = affine_operands::<E>(products, linear, value)?;
+                eval.dot_affine_rescaled(&products, &linear, *constant, *level)
+            }
+            Op::SumRotatedProducts(giants) => {
+                let giants = giant_operands::<E>(giants, value, constant)?;
+                eval.sum_rotated_products_rescaled(&giants)
+            }
+            op => eval.rescale(&apply_dyn(eval, op, value, constant)?),
+        },
         Op::Rescale(a) => eval.rescale(value(*a)?),
         Op::DropTo(a, level) => eval.drop_to(value(*a)?, *level),
     }
+}
+
+type Values<'f, 'a, E> = &'f dyn Fn(ValueId) -> Result<&'a <E as Evaluator>::Ciphertext>;
+type Plains<'f, 'a, E> = &'f dyn Fn(ConstId) -> Result<&'a <E as Evaluator>::Plaintext>;
+
+/// Products and linear terms with their values.
+type AffineOperands<'a, C> = (Vec<(&'a C, &'a C)>, Vec<(&'a C, f64)>);
+
+fn affine_operands<'a, E: Evaluator>(
+    products: &[(ValueId, ValueId)],
+    linear: &[(ValueId, f64)],
+    value: impl Fn(ValueId) -> Result<&'a E::Ciphertext>,
+) -> Result<AffineOperands<'a, E::Ciphertext>> {
+    let products = products.iter().map(|(a, b)| Ok((value(*a)?, value(*b)?)));
+    let linear = linear.iter().map(|(x, s)| Ok((value(*x)?, *s)));
+    Ok((
+        products.collect::<Result<_>>()?,
+        linear.collect::<Result<_>>()?,
+    ))
+}
+
+fn giant_operands<'a, E: Evaluator>(
+    giants: &[GiantStep<ValueId, ConstId>],
+    value: impl Fn(ValueId) -> Result<&'a E::Ciphertext>,
+    constant: impl Fn(ConstId) -> Result<&'a E::Plaintext>,
+) -> Result<Vec<GiantStep<&'a E::Ciphertext, &'a E::Plaintext>>>
+where
+    E::Plaintext: 'a,
+{
+    let giant = |g: &GiantStep<ValueId, ConstId>| {
+        let terms = g
+            .terms
+            .iter()
+            .map(|(a, r, p)| Ok((value(*a)?, *r, constant(*p)?)));
+        Ok(GiantStep {
+            by: g.by,
+            terms: terms.collect::<Result<_>>()?,
+        })
+    };
+    giants.iter().map(giant).collect()
 }
 
 fn run_with<E: Leveled>(

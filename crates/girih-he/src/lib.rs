@@ -3,6 +3,7 @@
 
 mod auto;
 mod clear;
+mod composite;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 pub mod cost;
@@ -28,7 +29,7 @@ pub use auto::Auto;
 pub use clear::{ClearEvaluator, ClearVector};
 pub use cost::{Cost, price};
 pub use error::{Error, Result};
-pub use evaluator::{Bootstrap, Evaluator, Leveled};
+pub use evaluator::{Bootstrap, Evaluator, GiantStep, Leveled};
 pub use interpret::Observer;
 pub use noise::{NoiseEvaluator, NoisyVector};
 pub use profile::{HeProfile, KeyManifest, NoiseProfile, Primitive};

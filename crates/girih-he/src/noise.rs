@@ -24,6 +24,9 @@ const ROUNDING_VARIANCE: f64 = 1.0 / 12.0;
 /// | `a ⊙ b` | `a² σb² + b² σa² + σa² σb² + (key_switch / s(l)²)²` |
 /// | rotation, conjugation | moved, `+ (key_switch / S)²` |
 /// | `rescale`, `drop_to` to `l` | `+ (rescale / s(l))²` |
+///
+/// Composites are taken by their parts, which bounds the fused paths from above; linear terms of `dot_affine_rescaled` are
+/// lowered without an error of their own.
 #[derive(Clone, Debug)]
 pub struct NoiseEvaluator {
     profile: HeProfile,
@@ -215,6 +218,35 @@ impl NoiseEvaluator {
     }
 }
 
+impl NoiseEvaluator {
+    /// `Σ aᵢ ⊙ bᵢ` before relinearisation; a product that occurs several times has one error.
+    fn tensors(
+        &self,
+        op: &'static str,
+        terms: &[(&NoisyVector, &NoisyVector)],
+    ) -> Result<NoisyVector> {
+        let same = |x: &(&NoisyVector, &NoisyVector), y: &(&NoisyVector, &NoisyVector)| {
+            x.0.is(y.0) && x.1.is(y.1)
+        };
+        let mut sum: Option<NoisyVector> = None;
+        for (i, term) in terms.iter().enumerate() {
+            // The first of several equal products bears the error of them all.
+            let repeated = terms[..i].iter().any(|earlier| same(earlier, term));
+            let times = match repeated {
+                true => 0.0,
+                false => terms.iter().filter(|t| same(t, term)).count() as f64,
+            };
+            let product = self.tensor(op, term.0, term.1)?;
+            let product = self.map(op, &product, product.state, |x, v| (x, times * times * v))?;
+            sum = Some(match sum {
+                None => product,
+                Some(sum) => self.add(&sum, &product)?,
+            });
+        }
+        sum.ok_or(Error::EmptySum { op })
+    }
+}
+
 impl Evaluator for NoiseEvaluator {
     type Ciphertext = NoisyVector;
     type Plaintext = Arc<[f64]>;
@@ -323,9 +355,7 @@ impl Evaluator for NoiseEvaluator {
 
     /// Relinearised once: one key switch for the whole sum.
     fn dot(&self, terms: &[(&NoisyVector, &NoisyVector)]) -> Result<NoisyVector> {
-        let mut products = terms.iter().map(|(a, b)| self.tensor("dot", a, b));
-        let first = products.next().ok_or(Error::EmptySum { op: "dot" })??;
-        let sum = products.try_fold(first, |sum, product| self.add(&sum, &product?))?;
+        let sum = self.tensors("dot", terms)?;
         self.plus_variance("dot", &sum, self.key_switch(sum.state), sum.state)
     }
 }
@@ -361,6 +391,46 @@ impl Leveled for NoiseEvaluator {
             self.variance_of(self.profile.noise.rescale, state),
             state,
         )
+    }
+
+    /// Linear terms are lowered without a rounding: only their coefficients are rounded.
+    fn dot_affine_rescaled(
+        &self,
+        products: &[(&NoisyVector, &NoisyVector)],
+        linear: &[(&NoisyVector, f64)],
+        constant: f64,
+        level: Level,
+    ) -> Result<NoisyVector> {
+        let op = "dot_affine_rescaled";
+        let above = State {
+            level: level.above(op)?,
+            product: false,
+        };
+        let mut total = match products {
+            [] => None,
+            _ => {
+                let sum = self.tensors(op, products)?;
+                rules::sum(op, products[0].0.state, above)?;
+                Some(self.plus_variance(op, &sum, self.key_switch(sum.state), sum.state)?)
+            }
+        };
+        for (x, c) in linear {
+            check_scalar(op, *c)?;
+            let state = rules::product_plain(op, rules::drop_to(x.state, above.level)?)?;
+            // The coefficient is an integer over scale(above)^2 / scale(x).
+            let log_scale = |level: Level| self.profile.log_scale[level.0 as usize];
+            let log_factor = 2.0 * log_scale(above.level) - log_scale(x.state.level);
+            let rounding = ROUNDING_VARIANCE * (-2.0 * log_factor).exp2();
+            let term = self.map(op, x, state, |x, v| {
+                (x * c, c * c * v + (x * x + v) * rounding)
+            })?;
+            total = Some(match total {
+                None => term,
+                Some(total) => self.add(&total, &term)?,
+            });
+        }
+        let total = total.ok_or(Error::EmptySum { op })?;
+        self.rescale(&self.add_scalar(&total, constant)?)
     }
 }
 

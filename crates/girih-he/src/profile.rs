@@ -34,6 +34,20 @@ pub enum Primitive {
     Rotate,
     /// Rotation of a value whose decomposition is shared.
     HoistedRotate,
+    /// Relinearisation and rescaling of a product in one.
+    RelinearizeRescale,
+    /// The decomposition that the baby steps of a linear transform share.
+    Decompose,
+    /// A baby step of a linear transform whose division is left to the giant step.
+    LazyRotate,
+    /// Product of such a baby step with a constant vector.
+    MulPlainLazy,
+    /// A giant step of a linear transform, its division left to the end.
+    GiantRotate,
+    /// The division at the end of a linear transform.
+    Divide,
+    /// The division at the end of a linear transform and the rescaling in one.
+    DivideRescale,
     /// Rescaling.
     Rescale,
     /// Change to a lower level.
@@ -44,7 +58,7 @@ pub enum Primitive {
 
 impl Primitive {
     /// All primitives, in the order of reports.
-    pub const ALL: [Primitive; 10] = [
+    pub const ALL: [Primitive; 17] = [
         Primitive::Add,
         Primitive::MulPlain,
         Primitive::MulScalar,
@@ -52,6 +66,13 @@ impl Primitive {
         Primitive::Relinearize,
         Primitive::Rotate,
         Primitive::HoistedRotate,
+        Primitive::RelinearizeRescale,
+        Primitive::Decompose,
+        Primitive::LazyRotate,
+        Primitive::MulPlainLazy,
+        Primitive::GiantRotate,
+        Primitive::Divide,
+        Primitive::DivideRescale,
         Primitive::Rescale,
         Primitive::DropTo,
         Primitive::Bootstrap,
@@ -68,6 +89,13 @@ impl Primitive {
             Primitive::Relinearize => "relinearize",
             Primitive::Rotate => "rotate",
             Primitive::HoistedRotate => "hoisted_rotate",
+            Primitive::RelinearizeRescale => "relinearize_rescale",
+            Primitive::Decompose => "decompose",
+            Primitive::LazyRotate => "lazy_rotate",
+            Primitive::MulPlainLazy => "mul_plain_lazy",
+            Primitive::GiantRotate => "giant_rotate",
+            Primitive::Divide => "divide",
+            Primitive::DivideRescale => "divide_rescale",
             Primitive::Rescale => "rescale",
             Primitive::DropTo => "drop_to",
             Primitive::Bootstrap => "bootstrap",
@@ -96,12 +124,15 @@ pub struct HeProfile {
     pub slots: usize,
     /// log2 of the canonical scale, by level (index 0 is level 0).
     pub log_scale: Vec<f64>,
-    /// Seconds of a primitive by level: `seconds[primitive][level]`; a missing primitive is free.
+    /// Seconds of a primitive by level: `seconds[primitive][level]`; see [`seconds_of`](HeProfile::seconds_of)
+    /// for missing ones.
     pub seconds: BTreeMap<Primitive, Vec<f64>>,
     /// Bytes of a ciphertext, by level.
     pub ciphertext_bytes: Vec<u64>,
     /// Bytes of an encoded constant, by level.
     pub plaintext_bytes: Vec<u64>,
+    /// Bytes of a constant encoded for a lazy product ([`Primitive::MulPlainLazy`]), by level.
+    pub lazy_plaintext_bytes: Vec<u64>,
     /// Bytes of one key-switching key, by its level.
     pub key_bytes: Vec<u64>,
     /// Errors of the operations.
@@ -115,13 +146,23 @@ impl HeProfile {
         Level(u8::try_from(self.log_scale.len().saturating_sub(1)).unwrap_or(u8::MAX))
     }
 
-    /// Seconds of one primitive at a level.
+    /// Seconds of one primitive at a level. A fused primitive that the profile does not list costs what the
+    /// separate ones do; another is free.
     #[must_use]
     pub fn seconds_of(&self, primitive: Primitive, level: Level) -> f64 {
-        self.seconds
-            .get(&primitive)
-            .and_then(|by_level| by_level.get(level.0 as usize))
-            .copied()
-            .unwrap_or(0.0)
+        let listed = self.seconds.get(&primitive);
+        if let Some(by_level) = listed {
+            return by_level.get(level.0 as usize).copied().unwrap_or(0.0);
+        }
+        let of = |p: Primitive| self.seconds_of(p, level);
+        match primitive {
+            Primitive::RelinearizeRescale => of(Primitive::Relinearize) + of(Primitive::Rescale),
+            Primitive::Decompose => (of(Primitive::Rotate) - of(Primitive::HoistedRotate)).max(0.0),
+            Primitive::LazyRotate => of(Primitive::HoistedRotate),
+            Primitive::MulPlainLazy => of(Primitive::MulPlain),
+            Primitive::GiantRotate => of(Primitive::Rotate),
+            Primitive::DivideRescale => of(Primitive::Divide) + of(Primitive::Rescale),
+            _ => 0.0,
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Error, Level, Result, Rotation};
+use crate::{Error, GiantStep, Level, Result, Rotation};
 
 /// Index of the instruction that defines a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +65,20 @@ pub enum Op {
     Dot(Vec<(ValueId, ValueId)>),
     /// `Σ rotate(aᵢ, rᵢ)`.
     SumRotated(Vec<(ValueId, Rotation)>),
+    /// `Σ aᵢ ⊙ bᵢ + Σ cₖ xₖ + constant`, relinearised once.
+    DotAffine {
+        /// `(aᵢ, bᵢ)`
+        products: Vec<(ValueId, ValueId)>,
+        /// `(xₖ, cₖ)`
+        linear: Vec<(ValueId, f64)>,
+        /// The constant.
+        constant: f64,
+    },
+    /// `Σ_g rotate(Σᵢ rotate(aᵢ, rᵢ) ⊙ pᵢ, g)`.
+    SumRotatedProducts(Vec<GiantStep<ValueId, ConstId>>),
+    /// A product and its rescaling to the given level in one; linear terms of a [`DotAffine`](Op::DotAffine)
+    /// may be at higher levels than the products.
+    Rescaled(Box<Op>, Level),
     /// To the canonical scale one level below.
     Rescale(ValueId),
     /// To the canonical scale of a lower level.
@@ -92,6 +106,9 @@ impl Op {
             Op::DotPlain(_) => "dot_plain",
             Op::Dot(_) => "dot",
             Op::SumRotated(_) => "sum_rotated",
+            Op::DotAffine { .. } => "dot_affine",
+            Op::SumRotatedProducts(_) => "sum_rotated_products",
+            Op::Rescaled(..) => "rescaled",
             Op::Rescale(_) => "rescale",
             Op::DropTo(..) => "drop_to",
             Op::Bootstrap(_) => "bootstrap",
@@ -117,6 +134,17 @@ impl Op {
             Op::DotPlain(terms) => terms.iter().map(|t| t.0).collect(),
             Op::Dot(terms) => terms.iter().flat_map(|t| [t.0, t.1]).collect(),
             Op::SumRotated(terms) => terms.iter().map(|t| t.0).collect(),
+            Op::DotAffine {
+                products, linear, ..
+            } => {
+                let products = products.iter().flat_map(|t| [t.0, t.1]);
+                products.chain(linear.iter().map(|t| t.0)).collect()
+            }
+            Op::SumRotatedProducts(giants) => giants
+                .iter()
+                .flat_map(|g| g.terms.iter().map(|t| t.0))
+                .collect(),
+            Op::Rescaled(op, _) => op.operands(),
         }
     }
 
@@ -126,6 +154,11 @@ impl Op {
         match self {
             Op::AddPlain(_, p) | Op::MulPlain(_, p) => vec![*p],
             Op::DotPlain(terms) => terms.iter().map(|t| t.1).collect(),
+            Op::SumRotatedProducts(giants) => giants
+                .iter()
+                .flat_map(|g| g.terms.iter().map(|t| t.2))
+                .collect(),
+            Op::Rescaled(op, _) => op.constants(),
             _ => Vec::new(),
         }
     }
@@ -133,23 +166,53 @@ impl Op {
     /// The same operation with every operand replaced.
     #[must_use]
     pub fn map_operands(&self, mut f: impl FnMut(ValueId) -> ValueId) -> Op {
+        self.map(&mut f, &mut |p| p)
+    }
+
+    /// The same operation with every operand and every constant replaced.
+    fn map(
+        &self,
+        f: &mut dyn FnMut(ValueId) -> ValueId,
+        c: &mut dyn FnMut(ConstId) -> ConstId,
+    ) -> Op {
         match self {
             Op::Input(name) => Op::Input(name.clone()),
             Op::Add(a, b) => Op::Add(f(*a), f(*b)),
             Op::Sub(a, b) => Op::Sub(f(*a), f(*b)),
             Op::Mul(a, b) => Op::Mul(f(*a), f(*b)),
             Op::Neg(a) => Op::Neg(f(*a)),
-            Op::AddPlain(a, p) => Op::AddPlain(f(*a), *p),
-            Op::MulPlain(a, p) => Op::MulPlain(f(*a), *p),
+            Op::AddPlain(a, p) => Op::AddPlain(f(*a), c(*p)),
+            Op::MulPlain(a, p) => Op::MulPlain(f(*a), c(*p)),
             Op::AddScalar(a, s) => Op::AddScalar(f(*a), *s),
             Op::MulScalar(a, s) => Op::MulScalar(f(*a), *s),
             Op::Rotate(a, r) => Op::Rotate(f(*a), *r),
             Op::Conjugate(a) => Op::Conjugate(f(*a)),
-            Op::DotPlain(terms) => Op::DotPlain(terms.iter().map(|(a, p)| (f(*a), *p)).collect()),
+            Op::DotPlain(terms) => {
+                Op::DotPlain(terms.iter().map(|(a, p)| (f(*a), c(*p))).collect())
+            }
             Op::Dot(terms) => Op::Dot(terms.iter().map(|(a, b)| (f(*a), f(*b))).collect()),
             Op::SumRotated(terms) => {
                 Op::SumRotated(terms.iter().map(|(a, r)| (f(*a), *r)).collect())
             }
+            Op::DotAffine {
+                products,
+                linear,
+                constant,
+            } => Op::DotAffine {
+                products: products.iter().map(|(a, b)| (f(*a), f(*b))).collect(),
+                linear: linear.iter().map(|(x, s)| (f(*x), *s)).collect(),
+                constant: *constant,
+            },
+            Op::SumRotatedProducts(giants) => Op::SumRotatedProducts(
+                giants
+                    .iter()
+                    .map(|g| GiantStep {
+                        by: g.by,
+                        terms: g.terms.iter().map(|(a, r, p)| (f(*a), *r, c(*p))).collect(),
+                    })
+                    .collect(),
+            ),
+            Op::Rescaled(op, level) => Op::Rescaled(Box::new(op.map(f, c)), *level),
             Op::Rescale(a) => Op::Rescale(f(*a)),
             Op::DropTo(a, l) => Op::DropTo(f(*a), *l),
             Op::Bootstrap(a) => Op::Bootstrap(f(*a)),
@@ -161,8 +224,62 @@ impl Op {
     pub fn makes_product(&self) -> bool {
         matches!(
             self,
-            Op::MulPlain(..) | Op::MulScalar(..) | Op::Mul(..) | Op::DotPlain(_) | Op::Dot(_)
+            Op::MulPlain(..)
+                | Op::MulScalar(..)
+                | Op::Mul(..)
+                | Op::DotPlain(_)
+                | Op::Dot(_)
+                | Op::DotAffine { .. }
+                | Op::SumRotatedProducts(_)
         )
+    }
+
+    /// Whether this is a linear transform, whose constants are encoded for lazy products.
+    #[must_use]
+    pub fn is_transform(&self) -> bool {
+        match self {
+            Op::Rescaled(op, _) => op.is_transform(),
+            op => matches!(op, Op::SumRotatedProducts(_)),
+        }
+    }
+
+    /// The level at which the work is done, for an operation whose first operand is at `operand`.
+    #[must_use]
+    pub fn working_level(&self, operand: Level) -> Level {
+        match self {
+            Op::Rescaled(_, below) => Level(below.0.saturating_add(1)),
+            _ => operand,
+        }
+    }
+
+    /// Why the operation is malformed in itself, if it is: an empty sum, a scalar that is not finite, a
+    /// rescaling of what is no product.
+    fn fault(&self) -> Option<String> {
+        let scalar = |s: f64| (!s.is_finite()).then(|| format!("the scalar is {s}"));
+        let empty = "a sum needs at least one term";
+        match self {
+            Op::AddScalar(_, s) | Op::MulScalar(_, s) => scalar(*s),
+            Op::DotPlain(_) | Op::Dot(_) | Op::SumRotated(_) if self.operands().is_empty() => {
+                Some(empty.into())
+            }
+            Op::DotAffine {
+                linear, constant, ..
+            } => {
+                let mut scalars = linear.iter().map(|t| t.1).chain([*constant]);
+                let bad = scalars.find_map(scalar);
+                bad.or_else(|| self.operands().is_empty().then(|| empty.into()))
+            }
+            Op::SumRotatedProducts(giants)
+                if giants.is_empty() || giants.iter().any(|g| g.terms.is_empty()) =>
+            {
+                Some(empty.into())
+            }
+            Op::Rescaled(op, _) if !op.makes_product() => {
+                Some(format!("rescales a {}, which is no product", op.name()))
+            }
+            Op::Rescaled(op, _) => op.fault(),
+            _ => None,
+        }
     }
 }
 
@@ -276,13 +393,11 @@ impl Program {
                 Op::Input(name) if !inputs.insert(name) => {
                     return fail(at, format!("input {name:?} occurs twice"));
                 }
-                Op::AddScalar(_, s) | Op::MulScalar(_, s) if !s.is_finite() => {
-                    return fail(at, format!("the scalar is {s}"));
+                op => {
+                    if let Some(why) = op.fault() {
+                        return fail(at, why);
+                    }
                 }
-                Op::DotPlain(_) | Op::Dot(_) | Op::SumRotated(_) if operands.is_empty() => {
-                    return fail(at, "a sum needs at least one term".into());
-                }
-                _ => {}
             }
         }
         let mut outputs = BTreeSet::new();
@@ -335,21 +450,12 @@ impl Program {
         let (constant, constants) = renumber(&self.constants, used);
         let (region, regions) =
             renumber(&self.regions, self.insts.iter().map(|i| i.region as usize));
-        let p = |p: ConstId| ConstId(constant[p.index()]);
-        let insts = self.insts.iter().map(|inst| {
-            let op = match &inst.op {
-                Op::AddPlain(a, c) => Op::AddPlain(*a, p(*c)),
-                Op::MulPlain(a, c) => Op::MulPlain(*a, p(*c)),
-                Op::DotPlain(terms) => {
-                    Op::DotPlain(terms.iter().map(|(a, c)| (*a, p(*c))).collect())
-                }
-                op => op.clone(),
-            };
-            Inst {
-                op,
-                state: inst.state,
-                region: region[inst.region as usize],
-            }
+        let insts = self.insts.iter().map(|inst| Inst {
+            op: inst
+                .op
+                .map(&mut |v| v, &mut |p| ConstId(constant[p.index()])),
+            state: inst.state,
+            region: region[inst.region as usize],
         });
         Program {
             insts: insts.collect(),

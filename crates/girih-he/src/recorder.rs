@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::values::{MAX_SLOTS, check, check_scalar};
-use crate::{ConstId, Constants, Error, Evaluator, Inst, Op, Program, Result, Rotation, ValueId};
+use crate::{
+    ConstId, Constants, Error, Evaluator, GiantStep, Inst, Op, Program, Result, Rotation, ValueId,
+};
 
 /// Records the operations of layer code into a [`Program`] without levels.
 ///
@@ -267,6 +269,50 @@ impl Evaluator for Recorder {
                 self.push("sum_rotated", Op::SumRotated(terms))
             }
         }
+    }
+
+    fn dot_affine(
+        &self,
+        products: &[(&ValueId, &ValueId)],
+        linear: &[(&ValueId, f64)],
+        constant: f64,
+    ) -> Result<ValueId> {
+        let op = "dot_affine";
+        linear.iter().try_for_each(|(_, s)| check_scalar(op, *s))?;
+        check_scalar(op, constant)?;
+        match (products, linear) {
+            ([], []) => Err(Error::EmptySum { op }),
+            (_, []) if constant == 0.0 => self.dot(products),
+            ([], [(x, s)]) if constant == 0.0 => self.mul_scalar(x, *s),
+            _ => self.push(
+                op,
+                Op::DotAffine {
+                    products: products.iter().map(|(a, b)| (**a, **b)).collect(),
+                    linear: linear.iter().map(|(x, s)| (**x, *s)).collect(),
+                    constant,
+                },
+            ),
+        }
+    }
+
+    fn sum_rotated_products(&self, giants: &[GiantStep<&ValueId, &ConstId>]) -> Result<ValueId> {
+        let op = "sum_rotated_products";
+        if giants.is_empty() || giants.iter().any(|g| g.terms.is_empty()) {
+            return Err(Error::EmptySum { op });
+        }
+        let mut recorded = Vec::with_capacity(giants.len());
+        for giant in giants {
+            let mut terms = Vec::with_capacity(giant.terms.len());
+            for (a, r, p) in &giant.terms {
+                self.check_constant(op, **p)?;
+                terms.push((**a, r.normalized(self.slots), **p));
+            }
+            recorded.push(GiantStep {
+                by: giant.by.normalized(self.slots),
+                terms,
+            });
+        }
+        self.push(op, Op::SumRotatedProducts(recorded))
     }
 }
 

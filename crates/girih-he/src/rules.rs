@@ -9,6 +9,7 @@
 //! | negation, rotation, conjugation, sum with a constant | any | unchanged |
 //! | product of any kind | rescaled, one level, at least level 1 | product at that level |
 //! | `rescale` | a product at level `l` | rescaled, `l - 1` |
+//! | `dot_affine_rescaled` to `l` | products at `l + 1`, linear terms not below, all rescaled | rescaled, `l` |
 //! | `drop_to` | rescaled, not below the target | rescaled, the target |
 //! | `bootstrap` | rescaled | rescaled, where the scheme lands |
 
@@ -116,8 +117,17 @@ pub fn drop_to(a: State, level: Level) -> Result<State> {
 /// # Errors
 /// A rule above is broken, a sum is empty, or an input or a bootstrap is a product or above `top`.
 pub fn result_state(inst: &Inst, top: Level, state: impl Fn(ValueId) -> State) -> Result<State> {
-    let name = inst.op.name();
-    let declared = || match inst.state {
+    result(&inst.op, inst.state, top, &state)
+}
+
+fn result(
+    op: &Op,
+    carried: Option<State>,
+    top: Level,
+    state: &dyn Fn(ValueId) -> State,
+) -> Result<State> {
+    let name = op.name();
+    let declared = || match carried {
         Some(s) if s.product => Err(Error::NotRescaled { op: name }),
         Some(s) if s.level > top => Err(Error::LevelMismatch {
             op: name,
@@ -130,7 +140,7 @@ pub fn result_state(inst: &Inst, top: Level, state: impl Fn(ValueId) -> State) -
             product: false,
         }),
     };
-    match &inst.op {
+    match op {
         Op::Input(_) => declared(),
         Op::Add(a, b) | Op::Sub(a, b) => sum(name, state(*a), state(*b)),
         Op::Neg(a)
@@ -146,6 +156,39 @@ pub fn result_state(inst: &Inst, top: Level, state: impl Fn(ValueId) -> State) -
         Op::Dot(terms) => all_sum(name, terms.iter().flat_map(|t| [state(t.0), state(t.1)]))
             .and_then(|s| product_plain(name, s)),
         Op::SumRotated(terms) => all_sum(name, terms.iter().map(|t| state(t.0))),
+        Op::DotAffine { .. } => {
+            all_sum(name, op.operands().into_iter().map(state)).and_then(|s| product_plain(name, s))
+        }
+        Op::SumRotatedProducts(giants) => {
+            let terms = giants.iter().flat_map(|g| &g.terms);
+            all_sum(name, terms.map(|t| state(t.0))).and_then(|s| product_plain(name, s))
+        }
+        Op::Rescaled(op, level) => {
+            let above = level.above(name)?;
+            let lowered = |v: ValueId| drop_to(state(v), above);
+            let product = match &**op {
+                Op::DotAffine {
+                    products, linear, ..
+                } => {
+                    let products = products
+                        .iter()
+                        .flat_map(|t| [t.0, t.1])
+                        .map(|v| Ok(state(v)));
+                    let operands = products.chain(linear.iter().map(|t| lowered(t.0)));
+                    let operands = operands.collect::<Result<Vec<_>>>()?;
+                    product_plain(name, all_sum(name, operands.into_iter())?)?
+                }
+                op => result(op, None, top, state)?,
+            };
+            if product.level != above {
+                return Err(Error::LevelMismatch {
+                    op: name,
+                    lhs: product.level,
+                    rhs: above,
+                });
+            }
+            rescale(product)
+        }
         Op::Rescale(a) => rescale(state(*a)),
         Op::DropTo(a, level) => drop_to(state(*a), *level),
         Op::Bootstrap(a) => {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Evaluator, HeProfile, NoiseProfile, Primitive, Result, Rotation};
+use crate::{Evaluator, GiantStep, HeProfile, NoiseProfile, Primitive, Result, Rotation};
 
 /// A profile with 2^40 scales and round prices that grow with the level.
 pub(crate) fn profile(slots: usize, top: u8) -> HeProfile {
@@ -26,6 +26,7 @@ pub(crate) fn profile(slots: usize, top: u8) -> HeProfile {
         seconds,
         ciphertext_bytes: (0..levels as u64).map(|l| 1000 * (l + 1)).collect(),
         plaintext_bytes: (0..levels as u64).map(|l| 500 * (l + 1)).collect(),
+        lazy_plaintext_bytes: (0..levels as u64).map(|l| 500 * (l + 2)).collect(),
         key_bytes: (0..levels as u64).map(|l| 9000 * (l + 2)).collect(),
         noise: NoiseProfile {
             fresh: 800.0,
@@ -79,7 +80,7 @@ pub(crate) fn circuit<E: Evaluator>(
             &format!("w \"{}\"", y % 5),
             &[f64::from(y % 5) / 8.0, -0.5, 0.25],
         )?;
-        let result = match op % 14 {
+        let result = match op % 16 {
             0 => eval.add(&a, &b),
             1 => eval.sub(&a, &b),
             2 => eval.neg(&a),
@@ -93,6 +94,18 @@ pub(crate) fn circuit<E: Evaluator>(
             10 => eval.dot_plain(&[(&a, &w), (&b, &w)]),
             11 => eval.dot(&[(&values[0], &values[1]), (&values[1], &values[1])]),
             12 => eval.sum_rotated(&[(&a, by), (&b, Rotation(0)), (&a, Rotation(1))]),
+            13 => eval.dot_affine(
+                &[(&values[0], &values[1])],
+                &[(&a, f64::from(y) / 200.0), (&b, -0.5)],
+                f64::from(x) / 100.0,
+            ),
+            14 => {
+                let step = |by, first| GiantStep {
+                    by,
+                    terms: vec![(first, by, &w), (&b, Rotation(1), &w)],
+                };
+                eval.sum_rotated_products(&[step(by, &a), step(Rotation(0), &b)])
+            }
             _ => {
                 let many = eval.rotate_many(&a, &[Rotation(1), by, Rotation(0), Rotation(1)])?;
                 many.into_iter()

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 
 use crate::conformance::{self, Subject};
 use crate::{
-    Auto, ClearEvaluator, Error, Evaluator, Inst, Level, Leveled, NoiseEvaluator, Op, Program,
-    Recorder, Rotation, State, ValueId, interpret, testkit, verify,
+    Auto, ClearEvaluator, Error, Evaluator, GiantStep, Inst, Level, Leveled, NoiseEvaluator, Op,
+    Program, Recorder, Rotation, State, ValueId, interpret, testkit, verify,
 };
 
 const ROTATIONS: [Rotation; 4] = [Rotation(1), Rotation(5), Rotation(-2), Rotation(17)];
@@ -89,7 +89,22 @@ fn any_program(script: &[[u8; 3]]) -> Program {
         let p = |k: u8| crate::ConstId(u32::from(k) % 3);
         let scalar = (f64::from(x) - 100.0) * 10f64.powi(i32::from(y as i8));
         let r = |k: u8| Rotation(i32::from(k as i8) * 1000);
-        let op = match if i == 0 { 0 } else { op % 17 } {
+        let affine = |c: f64, x, y| Op::DotAffine {
+            products: if c > 0.0 { vec![(x, y)] } else { Vec::new() },
+            linear: if c < 9.0 {
+                vec![(y, c), (x, 0.5)]
+            } else {
+                Vec::new()
+            },
+            constant: -c,
+        };
+        let transform = |x, y, by, p| {
+            let terms = vec![(x, by, p), (y, Rotation(0), p)];
+            let last = vec![(y, Rotation(-3), p)];
+            let step = |by, terms| GiantStep { by, terms };
+            Op::SumRotatedProducts(vec![step(by, terms), step(Rotation(7), last)])
+        };
+        let op = match if i == 0 { 0 } else { op % 20 } {
             0 => Op::Input(format!("x{i}")),
             1 => Op::Add(v(x), v(y)),
             2 => Op::Sub(v(x), v(y)),
@@ -106,6 +121,17 @@ fn any_program(script: &[[u8; 3]]) -> Program {
             13 => Op::SumRotated(vec![(v(x), r(y)), (v(y), r(0)), (v(x), r(x))]),
             14 => Op::Rescale(v(x)),
             15 => Op::DropTo(v(x), Level(y)),
+            16 => affine(scalar, v(x), v(y)),
+            17 => transform(v(x), v(y), r(x), p(y)),
+            18 => Op::Rescaled(
+                Box::new(match y % 4 {
+                    0 => affine(scalar, v(x), v(y)),
+                    1 => transform(v(y), v(x), r(y), p(x)),
+                    2 => Op::Mul(v(x), v(y)),
+                    _ => Op::Dot(vec![(v(x), v(x)), (v(x), v(y))]),
+                }),
+                Level(x),
+            ),
             _ => Op::Bootstrap(v(x)),
         };
         let state = (x % 3 > 0).then_some(State {

@@ -22,7 +22,9 @@ use std::fmt;
 use std::iter::Peekable;
 use std::str::{Chars, FromStr};
 
-use crate::{ConstId, Error, Inst, Level, Op, Program, Result, Rotation, State, ValueId};
+use crate::{
+    ConstId, Error, GiantStep, Inst, Level, Op, Program, Result, Rotation, State, ValueId,
+};
 
 /// Column of the state in the printed form.
 const STATE_COLUMN: usize = 36;
@@ -74,6 +76,24 @@ impl Program {
             Op::DotPlain(terms) => join(terms, |(a, c)| format!("{} {}", v(a), p(c))),
             Op::Dot(terms) => join(terms, |(a, b)| format!("{} {}", v(a), v(b))),
             Op::SumRotated(terms) => join(terms, |(a, r)| format!("{} by {r}", v(a))),
+            Op::DotAffine {
+                products,
+                linear,
+                constant,
+            } => format!(
+                "{} plus {} plus {constant:?}",
+                join(products, |(a, b)| format!("{} {}", v(a), v(b))),
+                join(linear, |(x, s)| format!("{} {s:?}", v(x))),
+            ),
+            Op::SumRotatedProducts(giants) => giants
+                .iter()
+                .map(|g| {
+                    let terms = join(&g.terms, |(a, r, c)| format!("{} by {r} {}", v(a), p(c)));
+                    format!("by {} of {terms}", g.by)
+                })
+                .collect::<Vec<_>>()
+                .join(" "),
+            Op::Rescaled(op, level) => format!("to {level} {}", self.op_text(op)),
         };
         format!("{} {operands}", op.name())
     }
@@ -405,6 +425,14 @@ impl<'a> Line<'a> {
         Err(self.expected("a state `L0` to `L255`, with a star for a product"))
     }
 
+    /// Terms, none if no value follows.
+    fn optional_terms<T>(&mut self, term: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+        match self.peek()? {
+            Some(Token::Value(_)) => self.terms(term),
+            _ => Ok(Vec::new()),
+        }
+    }
+
     fn terms<T>(&mut self, mut term: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
         let mut terms = vec![term(self)?];
         while self.peek()? == Some(Token::Symbol(',')) {
@@ -415,6 +443,15 @@ impl<'a> Line<'a> {
     }
 
     fn op(&mut self, names: &mut Names, table: &mut Vec<String>) -> Result<Op> {
+        self.nested_op(names, table, 0)
+    }
+
+    fn nested_op(
+        &mut self,
+        names: &mut Names,
+        table: &mut Vec<String>,
+        depth: usize,
+    ) -> Result<Op> {
         let Some(Token::Word(name)) = self.peek()? else {
             return Err(self.expected("the name of an operation"));
         };
@@ -437,6 +474,9 @@ impl<'a> Line<'a> {
             "dot_plain",
             "dot",
             "sum_rotated",
+            "dot_affine",
+            "sum_rotated_products",
+            "rescaled",
             "rescale",
             "drop_to",
             "bootstrap",
@@ -462,6 +502,35 @@ impl<'a> Line<'a> {
             "sum_rotated" => {
                 Op::SumRotated(self.terms(|line| Ok((line.value()?, line.rotation()?)))?)
             }
+            "dot_affine" => {
+                let products = self.optional_terms(|line| Ok((line.value()?, line.value()?)))?;
+                self.word("plus")?;
+                let linear =
+                    self.optional_terms(|line| Ok((line.value()?, line.number("a number")?)))?;
+                self.word("plus")?;
+                Op::DotAffine {
+                    products,
+                    linear,
+                    constant: self.number("a number")?,
+                }
+            }
+            "sum_rotated_products" => {
+                let mut giants = Vec::new();
+                while giants.is_empty() || self.peek()? == Some(Token::Word("by".into())) {
+                    let by = self.rotation()?;
+                    self.word("of")?;
+                    let terms =
+                        self.terms(|line| Ok((line.value()?, line.rotation()?, constant(line)?)))?;
+                    giants.push(GiantStep { by, terms });
+                }
+                Op::SumRotatedProducts(giants)
+            }
+            "rescaled" if depth == 0 => {
+                self.word("to")?;
+                let level = self.level()?;
+                Op::Rescaled(Box::new(self.nested_op(names, table, 1)?), level)
+            }
+            "rescaled" => return Err(self.expected("an operation that is not rescaled yet")),
             "rescale" => Op::Rescale(self.value()?),
             "drop_to" => Op::DropTo(self.value()?, self.level()?),
             _ => Op::Bootstrap(self.value()?),

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::{Error, Result};
+
 /// Remaining multiplications of a ciphertext; `Level(0)` has none left.
 ///
 /// A level is not a limb count: the scheme decides how many primes a level is made of.
@@ -13,6 +15,19 @@ impl Level {
     #[must_use]
     pub fn below(self) -> Option<Level> {
         self.0.checked_sub(1).map(Level)
+    }
+
+    /// The level of a product whose rescaling ends at this level.
+    ///
+    /// # Errors
+    /// At level 255, the highest that can be written.
+    pub fn above(self, op: &'static str) -> Result<Level> {
+        let level = self.0.checked_add(1).ok_or(Error::LevelMismatch {
+            op,
+            lhs: self,
+            rhs: self,
+        })?;
+        Ok(Level(level))
     }
 }
 

@@ -58,6 +58,18 @@ impl KeyManifest {
                     self.require_rotation(*r, level, slots);
                 }
             }
+            Op::DotAffine { products, .. } if !products.is_empty() => {
+                raise(&mut self.relinearization, level);
+            }
+            Op::SumRotatedProducts(giants) => {
+                for giant in giants {
+                    self.require_rotation(giant.by, level, slots);
+                    for (_, r, _) in &giant.terms {
+                        self.require_rotation(*r, level, slots);
+                    }
+                }
+            }
+            Op::Rescaled(inner, _) => self.require(inner, op.working_level(level), slots),
             _ => {}
         }
     }

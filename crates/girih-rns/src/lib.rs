@@ -3,9 +3,11 @@
 
 mod automorphism;
 mod domain;
+mod double_hoist;
 mod error;
 mod extend;
 mod gadget;
+mod linear;
 mod poly;
 mod poly_qp;
 mod rescale;
@@ -20,6 +22,7 @@ mod oracle;
 
 pub use automorphism::GaloisElement;
 pub use domain::{Coeff, Domain, Ntt};
+pub use double_hoist::{Baby, Turn, weighted_babies};
 pub use error::{Error, Result};
 pub use gadget::{Digits, ExpandedDigits, Then, digit_count, digit_ranges};
 pub use poly::Poly;

@@ -59,7 +59,7 @@ impl Chain {
         std::iter::once(1).chain(self.steps.keys().copied())
     }
 
-    /// The basis polynomials at `u`, by index.
+    /// The basis polynomials at `u`, by index: one sum of products each, its linear part included.
     pub(crate) fn evaluate<E: Evaluator>(
         &self,
         eval: &E,
@@ -67,16 +67,13 @@ impl Chain {
     ) -> Result<BTreeMap<usize, E::Ciphertext>> {
         let mut powers = BTreeMap::from([(1, u.clone())]);
         for (&k, &(a, b)) in &self.steps {
-            let product = eval.mul(&powers[&a], &powers[&b])?;
+            let pair = (&powers[&a], &powers[&b]);
             let power = match self.basis {
-                Basis::Power => product,
+                Basis::Power => eval.dot_affine(&[pair], &[], 0.0)?,
+                // The product twice: cheaper than doubling a ciphertext, which is larger than cache.
+                Basis::Chebyshev if a == b => eval.dot_affine(&[pair, pair], &[], -1.0)?,
                 Basis::Chebyshev => {
-                    let double = eval.add(&product, &product)?;
-                    if a == b {
-                        eval.add_scalar(&double, -1.0)?
-                    } else {
-                        eval.sub(&double, &powers[&(a - b)])?
-                    }
+                    eval.dot_affine(&[pair, pair], &[(&powers[&(a - b)], -1.0)], 0.0)?
                 }
             };
             powers.insert(k, power);

@@ -58,10 +58,24 @@ impl Sum {
         }
     }
 
+    /// Terms `(k, cₖ)` that are multiplied by their coefficients, and those that are added as they are: with
+    /// a coefficient of one, where a product would take one level too many.
+    pub(super) fn linear_terms(&self) -> (Vec<(usize, f64)>, Vec<usize>) {
+        let budget = self.depth();
+        let scaled = |&(k, c): &(usize, f64)| c != 1.0 || depth_of_index(k) < budget;
+        let (scaled, plain): (Vec<_>, Vec<_>) = self.linear.iter().copied().partition(scaled);
+        // Alone, a term with coefficient one is no reason for a product.
+        if self.products.is_empty() && scaled.iter().all(|t| t.1 == 1.0) {
+            let all = scaled.iter().chain(&plain).map(|t| t.0).collect();
+            return (Vec::new(), all);
+        }
+        (scaled, plain.into_iter().map(|t| t.0).collect())
+    }
+
     /// Products of ciphertexts, sums that hold any, products with scalars.
     pub(super) fn counts(&self) -> (usize, usize, usize) {
         let constant = self.linear.is_empty() && self.products.is_empty();
-        let scaled = self.linear.iter().filter(|(_, c)| *c != 1.0).count() + usize::from(constant);
+        let scaled = self.linear_terms().0.len() + usize::from(constant);
         let own = (
             self.products.len(),
             usize::from(!self.products.is_empty()),

@@ -83,6 +83,18 @@ fn counts_are_those_of_the_recorded_program() {
                     counts.products += terms.len();
                     counts.relinearizations += 1;
                 }
+                Op::DotAffine {
+                    mut products,
+                    linear,
+                    ..
+                } => {
+                    // 2 T_a T_b is written as the same product twice
+                    products.dedup();
+                    counts.products += products.len();
+                    counts.relinearizations += usize::from(!products.is_empty());
+                    // - T_(a-b)
+                    counts.scalar_products += linear.iter().filter(|t| t.1 != -1.0).count();
+                }
                 Op::MulScalar(..) => counts.scalar_products += 1,
                 Op::MulPlain(..) | Op::DotPlain(_) => panic!("a product with a vector"),
                 _ => {}

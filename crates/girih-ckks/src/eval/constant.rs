@@ -9,7 +9,7 @@ use girih_rns::{Ntt, Poly};
 use crate::Params;
 
 /// How a constant meets a ciphertext; decides the scale of its encoding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Use {
     /// As a factor: the product, rescaled, is on the canonical scale below.
     Factor,

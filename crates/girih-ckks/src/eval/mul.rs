@@ -61,10 +61,10 @@ impl Evaluator {
 
     /// `rescale(sum a_i b_i)` with one division by `P q_l`: relinearisation and rescaling fused, which saves
     /// a rounding and the transforms of a separate rescaling.
-    ///
-    /// # Errors
-    /// As `dot`, then as `rescale`.
-    pub fn dot_rescaled(&self, terms: &[(&Ciphertext, &Ciphertext)]) -> Result<Ciphertext> {
+    pub(super) fn sum_of_products_rescaled(
+        &self,
+        terms: &[(&Ciphertext, &Ciphertext)],
+    ) -> Result<Ciphertext> {
         let op = "dot_rescaled";
         let product = self.product_state(op, terms)?;
         let state = rules::rescale(product)?;
@@ -90,7 +90,7 @@ impl Evaluator {
 
     /// `(sum a_0 b_0, sum a_0 b_1 + a_1 b_0, sum a_1 b_1)`: all products of a row are added before one
     /// reduction.
-    fn tensor(&self, terms: &[(&Ciphertext, &Ciphertext)]) -> [Poly<Ntt>; 3] {
+    pub(super) fn tensor(&self, terms: &[(&Ciphertext, &Ciphertext)]) -> [Poly<Ntt>; 3] {
         let a0: Vec<_> = terms.iter().map(|t| t.0.c0()).collect();
         let a1: Vec<_> = terms.iter().map(|t| t.0.c1()).collect();
         let b0: Vec<_> = terms.iter().map(|t| t.1.c0()).collect();

@@ -10,7 +10,7 @@ use crate::Ciphertext;
 /// Smallest factor that `drop_to` multiplies by: its rounding is a relative error of 2^-24 in the worst
 /// case only where the scales of neighbouring levels differ by a factor near their size; with
 /// equal scales the factor is as large as the scale.
-const MIN_FACTOR: f64 = (1u64 << 24) as f64;
+pub(super) const MIN_FACTOR: f64 = (1u64 << 24) as f64;
 
 impl Evaluator {
     /// `round(a / q_l)`, from the product scale of level `l` to the canonical scale of `l - 1`.

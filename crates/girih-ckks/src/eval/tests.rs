@@ -306,6 +306,77 @@ fn composites_equal_their_parts() {
     }
 }
 
+/// Sums with linear terms: bit for bit their parts where no rounding is saved, within the prediction elsewhere.
+#[test]
+fn affine_sums_equal_their_parts() {
+    // Insecure small rings. One prime a level; two primes a level and scales that differ by 2^11.
+    for set in [
+        spec(10, 50, &[40; 4], (2, 46)),
+        spec(10, 60, &[45, 45, 56, 56], (3, 49)),
+    ] {
+        let setup = Setup::new(set, &[]);
+        let (eval, noise, slots) = (&setup.eval, &setup.noise, setup.params.slots());
+        let inputs: Vec<Vec<f64>> = (0..3).map(|i| uniform(slots, 40 + i, 1.0)).collect();
+        let a: Vec<Ciphertext> = inputs.iter().map(|v| setup.encrypt(v)).collect();
+        let x: Vec<NoisyVector> = inputs.iter().map(|v| noise.fresh(v).unwrap()).collect();
+        let products = [(&a[0], &a[1]), (&a[0], &a[1])];
+        let linear = [(&a[2], 0.37), (&a[1], -1.0)];
+        let sum = eval.dot_affine(&products, &linear, 0.5).unwrap();
+        let mut parts = eval.dot(&products).unwrap();
+        for (x, c) in linear {
+            parts = eval.add(&parts, &eval.mul_scalar(x, c).unwrap()).unwrap();
+        }
+        assert_eq!(sum, eval.add_scalar(&parts, 0.5).unwrap());
+        let linear_only = eval.dot_affine(&[], &linear, 0.25).unwrap();
+        let top = a[0].level();
+        assert_eq!(
+            eval.dot_affine_rescaled(&[], &linear, 0.25, top.below().unwrap())
+                .unwrap(),
+            eval.rescale(&linear_only).unwrap()
+        );
+        // Linear terms from every level above the products.
+        let (mut low, mut low_noise) = (a.clone(), x.clone());
+        while let Some(below) = low[0].level().below() {
+            let got = eval
+                .dot_affine_rescaled(
+                    &[(&low[0], &low[1]), (&low[0], &low[0])],
+                    &[(&a[2], 0.7), (&low[2], -0.3)],
+                    0.125,
+                    below,
+                )
+                .unwrap();
+            let predicted = noise
+                .dot_affine_rescaled(
+                    &[
+                        (&low_noise[0], &low_noise[1]),
+                        (&low_noise[0], &low_noise[0]),
+                    ],
+                    &[(&x[2], 0.7), (&low_noise[2], -0.3)],
+                    0.125,
+                    below,
+                )
+                .unwrap();
+            setup.check(
+                &format!("dot_affine_rescaled to {below}"),
+                &got,
+                &predicted,
+                0.01,
+            );
+            let got = eval
+                .dot_affine_rescaled(&[], &[(&a[0], -0.9)], 0.0, below)
+                .unwrap();
+            let predicted = noise
+                .dot_affine_rescaled(&[], &[(&x[0], -0.9)], 0.0, below)
+                .unwrap();
+            setup.check(&format!("lowered to {below}"), &got, &predicted, 0.01);
+            for (a, x) in low.iter_mut().zip(&mut low_noise) {
+                *a = eval.drop_to(a, below).unwrap();
+                *x = noise.drop_to(x, below).unwrap();
+            }
+        }
+    }
+}
+
 #[test]
 fn a_repeated_operand_is_decomposed_once_with_the_same_result() {
     let setup = Setup::new(spec(11, 50, &[40; 4], (2, 46)), &[1, 2, 3]);

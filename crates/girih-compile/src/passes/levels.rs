@@ -10,7 +10,7 @@
 //!                                 %3 = rotate %2 by 4      @L0
 //! ```
 //!
-//! Sums of products are formed before the rescaling (one rescaling for all), rotations after it (one limb less).
+//! A `dot_affine` is rescaled at once; its linear terms keep their levels. Other sums of products are formed before the rescaling (one rescaling for all), rotations after it (one limb less).
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ pub fn run(program: &Program) -> Result<Program> {
             if let Op::Input(_) = first.program.insts[operand.index()].op {
                 let level = match inst.op {
                     Op::DropTo(_, level) => level,
-                    _ => state(&first.program, operand).level,
+                    _ => inst.op.working_level(state(&first.program, operand).level),
                 };
                 let highest = entry.entry(first.origin[&operand]).or_insert(0);
                 *highest = (*highest).max(level.0);
@@ -50,8 +50,8 @@ pub fn run(program: &Program) -> Result<Program> {
         .min()
         .unwrap_or(0);
     for inst in &mut leveled.insts {
-        if let Op::DropTo(_, level) = &mut inst.op {
-            level.0 -= lowest;
+        if let Op::DropTo(_, level) | Op::Rescaled(_, level) = &mut inst.op {
+            level.0 = level.0.checked_sub(lowest).ok_or(Error::TooDeep)?;
         }
         if let Some(state) = &mut inst.state {
             state.level.0 = state.level.0.checked_sub(lowest).ok_or(Error::TooDeep)?;
@@ -178,8 +178,11 @@ impl<'a> Pass<'a> {
                 self.origin.insert(new, old);
                 return Ok(new);
             }
-            Op::Rescale(_) | Op::DropTo(..) | Op::Bootstrap(_) => {
+            Op::Rescale(_) | Op::DropTo(..) | Op::Rescaled(..) | Op::Bootstrap(_) => {
                 return Err(Error::AlreadyLeveled { at: old.index() });
+            }
+            Op::DotAffine { ref products, .. } => {
+                return self.affine(&inst.op, 2 * products.len(), &operands, region);
             }
             Op::Add(..) | Op::Sub(..) | Op::SumRotated(_) | Op::AddScalar(..) | Op::Neg(_) => true,
             _ => false,
@@ -213,6 +216,30 @@ impl<'a> Pass<'a> {
         );
         let product = op.makes_product() || result.product;
         Ok(self.push(op, result.level, product, region))
+    }
+
+    /// A sum of products and linear terms, rescaled at once. The first `factors` operands are those of products: all
+    /// at one level. Linear terms may stay above: their coefficients lower them.
+    fn affine(
+        &mut self,
+        op: &Op,
+        factors: usize,
+        operands: &[ValueId],
+        region: u32,
+    ) -> Result<ValueId> {
+        let mut placed = operands
+            .iter()
+            .map(|&v| self.ready(v, region))
+            .collect::<Result<Vec<_>>>()?;
+        let level = placed.iter().map(|&v| self.state(v).level).min();
+        let level = level.unwrap_or(Level(START));
+        let below = level.below().ok_or(Error::TooDeep)?;
+        for value in &mut placed[..factors] {
+            *value = self.at(*value, level, region);
+        }
+        let mut next = placed.into_iter();
+        let op = op.map_operands(|old| next.next().unwrap_or(old));
+        Ok(self.push(Op::Rescaled(Box::new(op), below), below, false, region))
     }
 }
 

@@ -1,0 +1,307 @@
+//! Sums of products with rotated ciphertexts, divided by the special modulus once for each sum: the inner loop of
+//! a linear transform with both hoistings (Bossuat, Mouchet, Troncoso-Pastoriza, Hubaux, "Efficient Bootstrapping for
+//! Approximate Homomorphic Encryption with Non-Sparse Keys", EUROCRYPT 2021, algorithm 6).
+//!
+//! A baby step is `P` times a rotated ciphertext, over QP: `phi(P c_0 + <D, b>)` and `phi(<D, a>)` for the digits
+//! `D` of `c_1` and a switching key `(b, a)`. It is never stored as a whole: row by row, all baby steps are
+//! formed, then all sums of their products with plaintexts, block by block in cache. The rows of keys and plaintexts
+//! are read once each; memory is that of the sums, and two rows for each baby step and thread.
+
+use crate::par::{self, Work, for_each_limb};
+use crate::poly::reduce_i64_row;
+use crate::{Coeff, ExpandedDigits, GaloisElement, Ntt, Poly, PolyQp, Ring};
+
+/// Words of all baby steps in one block of an inner product: half of a second-level cache of 1 MiB.
+const BLOCK_WORDS: usize = 1 << 16;
+/// Fewest words of a block: 4 KiB, so that the streams of plaintexts stay long enough for prefetching.
+const MIN_BLOCK: usize = 512;
+/// Most terms of an inner product before a reduction.
+const TERMS: usize = 1024;
+
+/// A ciphertext `(c_0, c_1)` and how it is rotated.
+pub struct Baby<'a> {
+    /// The ciphertext.
+    pub c: [&'a Poly<Ntt>; 2],
+    /// The rotation; `None` leaves the ciphertext where it is.
+    pub turn: Option<Turn<'a>>,
+}
+
+/// A hoisted rotation that has not been divided by P.
+pub struct Turn<'a> {
+    /// Digits of `c_1`.
+    pub digits: &'a ExpandedDigits,
+    /// Halves `(b, a)` of the switching key.
+    pub key: [&'a [PolyQp<Ntt>]; 2],
+    /// The automorphism that follows.
+    pub element: GaloisElement,
+}
+
+impl Baby<'_> {
+    fn limbs(&self) -> usize {
+        self.c[0].limbs()
+    }
+
+    /// Row `r` of the baby step into `out`; `scratch` holds two rows.
+    fn row(&self, ring: &Ring, r: usize, out: [&mut [u64]; 2], scratch: &mut [u64]) {
+        let limbs = self.limbs();
+        let table = ring.table(ring.qp_index(limbs, r));
+        let (kernels, q) = (table.kernels(), table.modulus());
+        let [out0, out1] = out;
+        let Some(turn) = &self.turn else {
+            for (out, c) in [out0, out1].into_iter().zip(self.c) {
+                if r < limbs {
+                    kernels.mul_scalar(q, out, c.row(r), ring.special_product(r));
+                } else {
+                    out.fill(0);
+                }
+            }
+            return;
+        };
+        let (u0, u1) = scratch.split_at_mut(ring.n());
+        let digits: Vec<&[u64]> = turn.digits.digits().iter().map(|d| d.row(r)).collect();
+        let [b, a] = turn.key.map(|half| -> Vec<&[u64]> {
+            let half = &half[..digits.len()];
+            half.iter().map(|p| p.row_for(limbs, r)).collect()
+        });
+        kernels.inner_product_pair(q, [&mut *u0, &mut *u1], &digits, [&b, &a], None);
+        if r < limbs {
+            kernels.mul_scalar_acc(q, u0, self.c[0].row(r), ring.special_product(r));
+        }
+        let permutation = ring.permutation(turn.element);
+        kernels.permute(out0, u0, &permutation);
+        kernels.permute(out1, u1, &permutation);
+    }
+}
+
+/// `(sum_k p_k x_0, sum_k p_k x_1)` over QP for every list of pairs `(i, p)`, with `(x_0, x_1)` baby step `i`.
+///
+/// Cost, for every row: `2 d` multiply-adds and two permutations for each baby step that moves, two
+/// multiply-adds for each pair; no transform. Rows are independent.
+///
+/// # Panics
+/// If operands differ in limbs, a key has fewer limbs or digits, a list is empty, or there is no baby step.
+#[must_use]
+pub fn weighted_babies(
+    babies: &[Baby<'_>],
+    sums: &[Vec<(usize, &PolyQp<Ntt>)>],
+    ring: &Ring,
+) -> Vec<[PolyQp<Ntt>; 2]> {
+    let limbs = babies.first().expect("a sum has a baby step").limbs();
+    assert!(
+        babies.iter().all(|b| b.c.iter().all(|c| c.limbs() == limbs)
+            && b.turn.as_ref().is_none_or(|t| t.digits.limbs() == limbs)),
+        "baby steps have the same limbs"
+    );
+    assert!(
+        sums.iter()
+            .all(|terms| !terms.is_empty() && terms.iter().all(|(_, p)| p.limbs() == limbs)),
+        "a sum has terms over the limbs of the baby steps"
+    );
+    let n = ring.n();
+    let mut out: Vec<[PolyQp<Ntt>; 2]> = sums
+        .iter()
+        .map(|_| [PolyQp::unfilled(ring, limbs), PolyQp::unfilled(ring, limbs)])
+        .collect();
+    // Row r of every sum together.
+    let mut rows: Vec<Vec<[&mut [u64]; 2]>> = (0..limbs + ring.p_len())
+        .map(|_| Vec::with_capacity(sums.len()))
+        .collect();
+    for [x, y] in &mut out {
+        let pairs = x.rows.chunks_exact_mut(n).zip(y.rows.chunks_exact_mut(n));
+        for (row, (x, y)) in rows.iter_mut().zip(pairs) {
+            row.push([x, y]);
+        }
+    }
+    par::map(rows.into_iter().enumerate().collect(), |(r, out)| {
+        let mut scratch = ring.pool().unfilled(2 * n);
+        let mut steps = ring.pool().unfilled(2 * babies.len() * n);
+        for (baby, pair) in babies.iter().zip(steps.chunks_exact_mut(2 * n)) {
+            let (x, y) = pair.split_at_mut(n);
+            baby.row(ring, r, [x, y], &mut scratch);
+        }
+        sum_row(ring, ring.qp_index(limbs, r), r, &steps, sums, out);
+    });
+    out
+}
+
+/// All sums of one row, block by block.
+fn sum_row(
+    ring: &Ring,
+    prime: usize,
+    r: usize,
+    steps: &[u64],
+    sums: &[Vec<(usize, &PolyQp<Ntt>)>],
+    mut out: Vec<[&mut [u64]; 2]>,
+) {
+    let n = ring.n();
+    let table = ring.table(prime);
+    let (kernels, q) = (table.kernels(), table.modulus());
+    let fitting = (BLOCK_WORDS * n / steps.len()).max(MIN_BLOCK);
+    let block = (1 << fitting.ilog2()).min(n);
+    for start in (0..n).step_by(block) {
+        let range = start..start + block;
+        for (terms, [x, y]) in sums.iter().zip(&mut out) {
+            for (k, terms) in terms.chunks(TERMS).enumerate() {
+                let row = |half: usize| -> Vec<&[u64]> {
+                    let at = |i: usize| (2 * i + half) * n;
+                    let rows = terms.iter().map(|(i, _)| &steps[at(*i)..at(*i) + n]);
+                    rows.map(|row| &row[range.clone()]).collect()
+                };
+                let weights = terms.iter().map(|(_, p)| &p.row(r)[range.clone()]);
+                let weights: Vec<&[u64]> = weights.collect();
+                let (a, b) = (row(0), row(1));
+                let out = [&mut x[range.clone()], &mut y[range.clone()]];
+                if k == 0 {
+                    kernels.inner_product_pair(q, out, &weights, [&a, &b], None);
+                } else {
+                    kernels.inner_product_pair_acc(q, out, &weights, [&a, &b], None);
+                }
+            }
+        }
+    }
+}
+
+impl PolyQp<Coeff> {
+    /// The polynomial with the given signed coefficients (missing ones are zero).
+    ///
+    /// # Panics
+    /// As [`PolyQp::zero`], and if there are more than N coefficients.
+    #[must_use]
+    pub fn from_i64(ring: &Ring, limbs: usize, coefficients: &[i64]) -> PolyQp<Coeff> {
+        assert!(coefficients.len() <= ring.n(), "at most N coefficients");
+        PolyQp::from_fn(ring, limbs, |index, row| {
+            reduce_i64_row(row, coefficients, ring, index);
+        })
+    }
+
+    /// The polynomial with the given signed coefficients (missing ones are zero).
+    ///
+    /// # Panics
+    /// As [`PolyQp::from_i64`].
+    #[must_use]
+    pub fn from_i128(ring: &Ring, limbs: usize, coefficients: &[i128]) -> PolyQp<Coeff> {
+        assert!(coefficients.len() <= ring.n(), "at most N coefficients");
+        PolyQp::from_fn(ring, limbs, |index, row| {
+            let q = ring.modulus(index);
+            let (head, tail) = row.split_at_mut(coefficients.len());
+            for (x, &c) in head.iter_mut().zip(coefficients) {
+                let r = q.reduce_u128(c.unsigned_abs());
+                *x = if c < 0 { q.neg(r) } else { r };
+            }
+            tail.fill(0);
+        })
+    }
+}
+
+impl PolyQp<Ntt> {
+    /// The polynomial with the one coefficient `s` at `X^0`, given by its residues by prime index.
+    ///
+    /// # Panics
+    /// As [`PolyQp::zero`].
+    #[must_use]
+    pub fn constant(
+        ring: &Ring,
+        limbs: usize,
+        scalar: impl Fn(usize) -> u64 + Sync + Send,
+    ) -> PolyQp<Ntt> {
+        let mut poly = PolyQp::unfilled(ring, limbs);
+        for_each_limb(&mut poly.rows, ring.n(), Work::Light, |r, row| {
+            row.fill(scalar(ring.qp_index(limbs, r)));
+        });
+        poly
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Digits, oracle};
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(12))]
+        /// The pipeline against its parts, bit for bit, in blocks smaller than a row.
+        #[test]
+        fn sums_are_those_of_whole_polynomials(seed: u64, limbs in 1usize..6, special in 1usize..4, big in any::<bool>()) {
+            let n = if big { 2048 } else { 16 };
+            let primes = oracle::primes(n, 46, 7 + special);
+            let (q, p) = primes.split_at(7);
+            let ring = Ring::try_new(n, q, p).expect("ring");
+            let poly = |k: u64| oracle::random_coeff(&ring, limbs, seed ^ k).into_ntt(&ring);
+            let qp = |k: u64, limbs| -> PolyQp<Ntt> { oracle::random_qp(&ring, limbs, seed ^ k).with_domain() };
+            let c = [[poly(1), poly(2)], [poly(3), poly(4)]];
+            let digits = [Digits::new(&c[0][1], &ring).expand(&ring), Digits::new(&c[1][1], &ring).expand(&ring)];
+            let key = |k: u64| -> Vec<PolyQp<Ntt>> { (0..limbs as u64).map(|d| qp(k + d, limbs + 1)).collect() };
+            let keys: Vec<[Vec<PolyQp<Ntt>>; 2]> = (0..3).map(|i| [key(100 * i + 1000), key(100 * i + 5000)]).collect();
+            let moves = [(0, Some((0, 1))), (1, None), (0, None), (1, Some((1, 1))), (0, Some((2, 5)))];
+            let element = |r| GaloisElement::rotation(n, r);
+            let babies: Vec<Baby<'_>> = moves
+                .iter()
+                .map(|&(input, turn)| Baby {
+                    c: [&c[input][0], &c[input][1]],
+                    turn: turn.map(|(k, r): (usize, i64)| Turn {
+                        digits: &digits[input],
+                        key: [&keys[k][0], &keys[k][1]],
+                        element: element(r),
+                    }),
+                })
+                .collect();
+            let expected: Vec<[PolyQp<Ntt>; 2]> = moves
+                .iter()
+                .map(|&(input, turn)| {
+                    let lifted = |half: usize| {
+                        let mut x = PolyQp::zero(&ring, limbs);
+                        x.add_p_times_assign(&c[input][half], &ring);
+                        x
+                    };
+                    match turn {
+                        None => [lifted(0), lifted(1)],
+                        Some((k, r)) => {
+                            let [mut u0, u1] = digits[input].inner_product(&keys[k][0], &keys[k][1], &ring);
+                            u0.add_assign(&lifted(0), &ring);
+                            [u0, u1].map(|u| u.automorphism(element(r), &ring))
+                        }
+                    }
+                })
+                .collect();
+            let weights: Vec<PolyQp<Ntt>> = (0..4).map(|k| qp(9000 + k, limbs)).collect();
+            // more terms than one reduction may have
+            let long = (0..TERMS + 3).map(|k| (k % 5, &weights[k % 4])).collect();
+            let sums = [vec![(0, &weights[0]), (3, &weights[1]), (1, &weights[2])], vec![(4, &weights[3])], long];
+            let got = weighted_babies(&babies, &sums, &ring);
+            for (got, terms) in got.iter().zip(&sums) {
+                let mut sum = [PolyQp::zero(&ring, limbs), PolyQp::zero(&ring, limbs)];
+                for (i, weight) in terms {
+                    for (sum, x) in sum.iter_mut().zip(&expected[*i]) {
+                        let mut term = x.clone();
+                        term.mul_assign(weight, &ring);
+                        sum.add_assign(&term, &ring);
+                    }
+                }
+                prop_assert_eq!(got, &sum);
+            }
+        }
+
+        #[test]
+        fn integers_have_one_meaning_over_q_and_p(c in prop::collection::vec(any::<i64>(), 1..16)) {
+            let n = 16;
+            let primes = oracle::primes(n, 45, 4);
+            let ring = Ring::try_new(n, &primes[..2], &primes[2..]).expect("ring");
+            let wide: Vec<i128> = c.iter().map(|&x| i128::from(x)).collect();
+            let narrow = PolyQp::from_i64(&ring, 2, &c);
+            prop_assert_eq!(&narrow, &PolyQp::from_i128(&ring, 2, &wide));
+            prop_assert_eq!(narrow.q_part(&ring), Poly::from_i64(&ring, 2, &c));
+            for (r, &prime) in primes.iter().enumerate() {
+                for (k, &x) in c.iter().enumerate() {
+                    prop_assert_eq!(i128::from(narrow.row(r)[k]), i128::from(x).rem_euclid(i128::from(prime)));
+                }
+            }
+            let constant = PolyQp::constant(&ring, 2, |i| 77 + i as u64).into_coeff(&ring);
+            for r in 0..4 {
+                prop_assert_eq!(constant.row(r)[0], 77 + r as u64);
+                prop_assert!(constant.row(r)[1..].iter().all(|&x| x == 0));
+            }
+        }
+    }
+}

@@ -3,7 +3,10 @@
 //! Each check panics with the operation, length, modulus and position of the first difference. Inputs
 //! are a fixed pseudo-random stream and the edges of every range.
 
-use crate::{ConvertTarget, Isa, Kernels, Modulus, NttTable, Permutation, PrimeClass, primes};
+use crate::{
+    BLOCK, ConvertTarget, Isa, Kernels, Modulus, NttTable, Permutation, PrimeClass, RandomKernels,
+    primes,
+};
 
 /// Row lengths with every remainder modulo a vector, and beyond the blocks of every kernel.
 pub const ROW_LENGTHS: [usize; 14] = [1, 2, 3, 7, 8, 9, 15, 16, 33, 63, 64, 127, 130, 1024];
@@ -36,6 +39,7 @@ pub fn run(isa: Isa, log_ns: impl IntoIterator<Item = u32>) -> String {
     for n in ROW_LENGTHS {
         check_base_conversion(isa, n);
     }
+    check_random(isa);
     format!(
         "{isa}: {transforms} transforms, row kernels for {} moduli at {} lengths",
         moduli.len(),
@@ -204,6 +208,9 @@ fn check_elementwise(k: &Kernels, q: &Modulus, n: usize) {
             out.copy_from_slice(b);
             k.mul_acc(q, &mut out, a, b);
             expect("mul_acc", &out, &|x, y| x * y + y);
+            out.copy_from_slice(b);
+            k.mul_sub(q, &mut out, a, b);
+            expect("mul_sub", &out, &|x, y| y + wide * wide - x * y);
             k.mul_scalar(q, &mut out, a, w);
             expect("mul_scalar", &out, &|x, _| x * factor);
             k.mul_scalar_add(q, &mut out, a, w, b);
@@ -274,6 +281,19 @@ fn check_mixed_moduli(k: &Kernels, q: &Modulus, n: usize) {
             same(k.isa(), "centred", &name, p, &out, &expected);
         }
     }
+    for w in [1, p - 1, p / 3].map(|w| q.shoup(w)) {
+        for (name, a) in rows(n, 3 << 49) {
+            for sign in [1, -1] {
+                let signed: Vec<i64> = a.iter().map(|x| sign * *x as i64).collect();
+                k.scale_i64(q, &mut out, &signed, w);
+                let expected: Vec<u64> = signed
+                    .iter()
+                    .map(|x| wide_mod(u128::from(signed_mod(*x, p)) * u128::from(w.w), p))
+                    .collect();
+                same(k.isa(), "scale_i64", &name, p, &out, &expected);
+            }
+        }
+    }
     for bound in [3, 1 << 20, 1 << 51, 1 << 63] {
         for (name, a) in rows(n, bound) {
             let signed: Vec<i64> = a
@@ -304,6 +324,14 @@ fn check_permuted(k: &Kernels, q: &Modulus, n: usize) {
         k.permute(&mut out, a, &permutation);
         let expected: Vec<u64> = permutation.index().iter().map(|i| a[*i as usize]).collect();
         same(k.isa(), "permute", "random", p, &out, &expected);
+        let mut out = b.clone();
+        k.permute_mul_sub(q, &mut out, a, &permutation, b);
+        let minus: Vec<u64> = expected
+            .iter()
+            .zip(b)
+            .map(|(x, y)| wide_mod(u128::from(p - *x) * u128::from(*y) + u128::from(*y), p))
+            .collect();
+        same(k.isa(), "permute_mul_sub", "random", p, &out, &minus);
         let mut out = b.clone();
         k.permute_mul_acc(q, &mut out, a, &permutation, b);
         let expected: Vec<u64> = expected
@@ -400,6 +428,65 @@ fn check_inner_products(k: &Kernels, q: &Modulus, n: usize) {
                 &y,
                 &expected(&c, start),
             );
+        }
+    }
+}
+
+/// Random rows equal those of the scalar kernels, whatever the piece of the stream; the key stream is that of
+/// RFC 8439, A.1.
+pub fn check_random(isa: Isa) {
+    let (oracle, k) = (
+        RandomKernels::select(Isa::Scalar),
+        RandomKernels::select(isa),
+    );
+    let mut first = [[0; BLOCK]];
+    k.keystream(&[0; 32], 0, 0, &mut first);
+    let known = [0x90, 0x3d, 0xf1, 0xa0, 0xad, 0xe0, 0xb8, 0x76];
+    assert_eq!(first[0][0], u64::from_be_bytes(known), "{isa}: key stream");
+    let key = std::array::from_fn(|i| i as u8 ^ 0xa5);
+    for (stream, first) in [
+        (0, 0),
+        (3, 1),
+        (u64::MAX, (1 << 32) - 5),
+        (1 << 32, u64::MAX - 20),
+    ] {
+        let mut expected = vec![[0; BLOCK]; 61];
+        oracle.keystream(&key, stream, first, &mut expected);
+        for blocks in [0, 1, 7, 8, 15, 16, 17, 40, 61] {
+            let mut found = vec![[7; BLOCK]; blocks];
+            k.keystream(&key, stream, first, &mut found);
+            assert_eq!(
+                found,
+                expected[..blocks],
+                "{isa}: key stream of {blocks} blocks"
+            );
+        }
+        let words = expected.as_flattened();
+        for n in [0, 1, 7, 8, 9, 63, 64, 65, words.len()] {
+            // Even a modulus that skips a quarter of the words.
+            for q in [
+                1,
+                2,
+                3,
+                (1 << 45) - 229,
+                (1 << 50) - 27,
+                (1 << 50) - (1 << 48),
+            ] {
+                let (mut found, mut expected) = (words[..n].to_vec(), words[..n].to_vec());
+                let kept = k.uniform(q, &mut found);
+                assert_eq!(
+                    kept,
+                    oracle.uniform(q, &mut expected),
+                    "{isa}: uniform modulo {q}"
+                );
+                assert_eq!(found[..kept], expected[..kept], "{isa}: uniform modulo {q}");
+                assert!(found[..kept].iter().all(|x| *x < q));
+            }
+            let tails = [(1 << 63) - 1, 1 << 62, words[0] >> 1, words[0] >> 2, 9, 1];
+            let (mut found, mut expected) = (vec![7; n], vec![7; n]);
+            k.gaussian(&tails, &mut found, &words[..n]);
+            oracle.gaussian(&tails, &mut expected, &words[..n]);
+            assert_eq!(found, expected, "{isa}: Gaussian of {n} words");
         }
     }
 }

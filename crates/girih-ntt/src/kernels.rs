@@ -18,7 +18,10 @@ mod avx2;
 #[cfg(all(target_arch = "x86_64", not(force_scalar)))]
 mod ifma;
 mod passes;
+mod random;
 mod scalar;
+
+pub use random::{BLOCK, RandomKernels};
 
 /// The most rows that one inner product or base conversion may have: 52-bit addends leave twelve
 /// bits of head-room in a 64-bit lane.
@@ -56,6 +59,7 @@ type ScalarFn = unsafe fn(&Modulus, *mut u64, *const u64, ShoupPair, usize);
 type ScalarBinaryFn = unsafe fn(&Modulus, *mut u64, *const u64, *const u64, ShoupPair, usize);
 type CentredFn = unsafe fn(&Modulus, &mut [u64], &[u64], &Modulus);
 type SignedFn = unsafe fn(&Modulus, &mut [u64], &[i64]);
+type ScaledFn = unsafe fn(&Modulus, &mut [u64], &[i64], ShoupPair);
 type PermuteFn = unsafe fn(&mut [u64], &[u64], &Permutation);
 type PermuteMulFn = unsafe fn(&Modulus, &mut [u64], &[u64], &Permutation, &[u64]);
 type DotFn = unsafe fn(&Modulus, &mut [u64], &Dot<'_>, &[&[u64]]);
@@ -75,14 +79,17 @@ pub struct Kernels {
     neg: UnaryFn,
     mul: BinaryFn,
     mul_acc: BinaryFn,
+    mul_sub: BinaryFn,
     mul_scalar: ScalarFn,
     mul_scalar_add: ScalarBinaryFn,
     sub_mul_scalar: ScalarBinaryFn,
     reduce: UnaryFn,
     centred: CentredFn,
     from_i64: SignedFn,
+    scale_i64: ScaledFn,
     permute: PermuteFn,
     permute_mul_acc: PermuteMulFn,
+    permute_mul_sub: PermuteMulFn,
     inner_product: DotFn,
     inner_product_pair: DotPairFn,
     base_convert_quotients: QuotientFn,
@@ -232,6 +239,11 @@ impl Kernels {
         self.binary(self.mul_acc, q, out, a, b);
     }
 
+    /// `out = out - a b`, element by element.
+    pub fn mul_sub(&self, q: &Modulus, out: &mut [u64], a: &[u64], b: &[u64]) {
+        self.binary(self.mul_sub, q, out, a, b);
+    }
+
     /// `out = a w` for a fixed factor.
     pub fn mul_scalar(&self, q: &Modulus, out: &mut [u64], a: &[u64], w: ShoupPair) {
         same_lengths(out.len(), &[a]);
@@ -298,6 +310,15 @@ impl Kernels {
         unsafe { (self.from_i64)(q, out, x) }
     }
 
+    /// `out = x w mod q` for signed words `|x| < 3 · 2^49` and a fixed factor, in time that does not depend on them.
+    ///
+    /// What a word beyond the range gives is unspecified.
+    pub fn scale_i64(&self, q: &Modulus, out: &mut [u64], x: &[i64], w: ShoupPair) {
+        assert_eq!(out.len(), x.len(), "rows of one operation have one length");
+        // SAFETY: `select` proved the instruction set; all rows have the same length.
+        unsafe { (self.scale_i64)(q, out, x, w) }
+    }
+
     /// `out[i] = a[permutation[i]]`.
     pub fn permute(&self, out: &mut [u64], a: &[u64], permutation: &Permutation) {
         same_lengths(permutation.len(), &[out, a]);
@@ -317,6 +338,20 @@ impl Kernels {
         same_lengths(permutation.len(), &[out, a, b]);
         // SAFETY: `select` proved the instruction set; rows have the permutation's length.
         unsafe { (self.permute_mul_acc)(q, out, a, permutation, b) }
+    }
+
+    /// `out[i] = out[i] - a[permutation[i]] b[i]`.
+    pub fn permute_mul_sub(
+        &self,
+        q: &Modulus,
+        out: &mut [u64],
+        a: &[u64],
+        permutation: &Permutation,
+        b: &[u64],
+    ) {
+        same_lengths(permutation.len(), &[out, a, b]);
+        // SAFETY: `select` proved the instruction set; rows have the permutation's length.
+        unsafe { (self.permute_mul_sub)(q, out, a, permutation, b) }
     }
 
     /// `out[i] = sum_k a_k[pi(i)] b_k[i]`, with one reduction per output; `pi` is the identity if

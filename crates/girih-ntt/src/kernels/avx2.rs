@@ -4,18 +4,19 @@
 //! `r = round(a b / q)` and the two halves of the product, `h = a b` rounded and `l = a b - h` exact:
 //! `(h - r q) + l` is exact and at most a little above q/2 in size (J. van der Hoeven, G. Lecerf and
 //! G. Quintin, "Modular SIMD arithmetic in Mathemagix", 2016).
-//! Permutations and signed words stay with the scalar kernels.
 
 use std::arch::x86_64::*;
 
-use super::scalar;
 use super::{Kernels, PrimeClass};
 use crate::isa::Isa;
 use crate::modulus::Modulus;
 
 mod dot;
 mod ntt;
+mod random;
 mod rows;
+
+pub(super) use random::RANDOM;
 
 /// Four doubles.
 type F = __m256d;
@@ -37,14 +38,17 @@ const fn kernels<const WIDE: bool>(class: PrimeClass) -> Kernels {
         neg: rows::neg,
         mul: rows::mul,
         mul_acc: rows::mul_acc,
+        mul_sub: rows::mul_sub,
         mul_scalar: rows::mul_scalar,
         mul_scalar_add: rows::mul_scalar_add,
         sub_mul_scalar: rows::sub_mul_scalar,
         reduce: rows::reduce,
         centred: rows::centred,
-        from_i64: scalar::from_i64,
-        permute: scalar::permute,
-        permute_mul_acc: scalar::permute_mul_acc,
+        from_i64: rows::from_i64,
+        scale_i64: rows::scale_i64,
+        permute: rows::permute,
+        permute_mul_acc: rows::permute_mul_acc,
+        permute_mul_sub: rows::permute_mul_sub,
         inner_product: dot::inner_product,
         inner_product_pair: dot::inner_product_pair,
         base_convert_quotients: rows::base_convert_quotients,

@@ -11,7 +11,10 @@ use crate::modulus::{MASK, Modulus};
 
 mod dot;
 mod ntt;
+mod random;
 mod rows;
+
+pub(super) use random::RANDOM;
 
 type V = __m512i;
 
@@ -30,14 +33,17 @@ const fn kernels<const WIDE: bool>(class: PrimeClass) -> Kernels {
         neg: rows::neg,
         mul: rows::mul,
         mul_acc: rows::mul_acc,
+        mul_sub: rows::mul_sub,
         mul_scalar: rows::mul_scalar,
         mul_scalar_add: rows::mul_scalar_add,
         sub_mul_scalar: rows::sub_mul_scalar,
         reduce: rows::reduce,
         centred: rows::centred,
         from_i64: rows::from_i64,
+        scale_i64: rows::scale_i64,
         permute: rows::permute,
         permute_mul_acc: rows::permute_mul_acc,
+        permute_mul_sub: rows::permute_mul_sub,
         inner_product: dot::inner_product,
         inner_product_pair: dot::inner_product_pair,
         base_convert_quotients: dot::base_convert_quotients,

@@ -22,14 +22,17 @@ const fn kernels(class: PrimeClass) -> Kernels {
         neg,
         mul,
         mul_acc,
+        mul_sub,
         mul_scalar,
         mul_scalar_add,
         sub_mul_scalar,
         reduce,
         centred,
         from_i64,
+        scale_i64,
         permute,
         permute_mul_acc,
+        permute_mul_sub,
         inner_product,
         inner_product_pair,
         base_convert_quotients,
@@ -160,6 +163,13 @@ pub(super) unsafe fn mul_acc(q: &Modulus, out: *mut u64, a: *const u64, b: *cons
     }
 }
 
+pub(super) unsafe fn mul_sub(q: &Modulus, out: *mut u64, a: *const u64, b: *const u64, n: usize) {
+    for i in 0..n {
+        // SAFETY: the caller passes rows of n words.
+        unsafe { *out.add(i) = q.mul_add(*a.add(i), q.neg(*b.add(i)), *out.add(i)) }
+    }
+}
+
 pub(super) unsafe fn mul_scalar(q: &Modulus, out: *mut u64, a: *const u64, w: ShoupPair, n: usize) {
     // SAFETY: the caller passes rows of n words.
     unsafe { map1(out, a, n, |x| q.mul_shoup(x, w)) }
@@ -208,6 +218,14 @@ pub(super) unsafe fn from_i64(q: &Modulus, out: &mut [u64], x: &[i64]) {
     }
 }
 
+pub(super) unsafe fn scale_i64(q: &Modulus, out: &mut [u64], x: &[i64], w: ShoupPair) {
+    for (o, x) in out.iter_mut().zip(x) {
+        let negative = (x >> 63) as u64;
+        let r = q.mul_shoup(x.unsigned_abs(), w);
+        *o = (q.neg(r) & negative) | (r & !negative);
+    }
+}
+
 pub(super) unsafe fn permute(out: &mut [u64], a: &[u64], permutation: &Permutation) {
     for (o, i) in out.iter_mut().zip(permutation.index()) {
         *o = a[*i as usize];
@@ -223,6 +241,18 @@ pub(super) unsafe fn permute_mul_acc(
 ) {
     for ((o, y), i) in out.iter_mut().zip(b).zip(permutation.index()) {
         *o = q.mul_add(a[*i as usize], *y, *o);
+    }
+}
+
+pub(super) unsafe fn permute_mul_sub(
+    q: &Modulus,
+    out: &mut [u64],
+    a: &[u64],
+    permutation: &Permutation,
+    b: &[u64],
+) {
+    for ((o, y), i) in out.iter_mut().zip(b).zip(permutation.index()) {
+        *o = q.mul_add(a[*i as usize], q.neg(*y), *o);
     }
 }
 

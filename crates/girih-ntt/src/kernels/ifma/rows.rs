@@ -2,6 +2,7 @@
 
 use std::arch::x86_64::*;
 
+use super::super::scalar;
 use super::{Consts, V, canonical, load, splat, store, times};
 use crate::modulus::{Modulus, ShoupPair};
 use crate::permutation::{Group, Permutation};
@@ -174,6 +175,20 @@ pub(super) unsafe fn mul_acc(q: &Modulus, out: *mut u64, a: *const u64, b: *cons
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+pub(super) unsafe fn mul_sub(q: &Modulus, out: *mut u64, a: *const u64, b: *const u64, n: usize) {
+    let c = Consts::new(q);
+    let (mu, shift) = barrett(q);
+    // SAFETY: the caller passes rows of n words.
+    unsafe {
+        map3(out, a, b, out, n, |x, y, z| {
+            // q - y may be q: the sum stays below q^2, as with residues.
+            mul_add_lanes(&c, mu, shift, x, _mm512_sub_epi64(c.q, y), z)
+        });
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
 pub(super) unsafe fn mul_scalar(q: &Modulus, out: *mut u64, a: *const u64, w: ShoupPair, n: usize) {
     let c = Consts::new(q);
     let (w, quotient) = (splat(w.w), splat(w.quotient));
@@ -275,6 +290,21 @@ pub(super) unsafe fn from_i64(q: &Modulus, out: &mut [u64], x: &[i64]) {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+pub(super) unsafe fn scale_i64(q: &Modulus, out: &mut [u64], x: &[i64], w: ShoupPair) {
+    let c = Consts::new(q);
+    let (w, quotient) = (splat(w.w), splat(w.quotient));
+    // SAFETY: both rows have one length, and signed words are read as unsigned ones.
+    unsafe {
+        map1(out.as_mut_ptr(), x.as_ptr().cast(), x.len(), |x| {
+            let negative = _mm512_movepi64_mask(x);
+            let r = canonical(&c, times::<false>(&c, _mm512_abs_epi64(x), w, quotient));
+            correct(&c, _mm512_mask_sub_epi64(r, negative, c.q, r))
+        });
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
 pub(super) unsafe fn permute(out: &mut [u64], a: &[u64], permutation: &Permutation) {
     if let Some(groups) = permutation.groups() {
         for (out, group) in out.as_chunks_mut::<8>().0.iter_mut().zip(groups) {
@@ -288,9 +318,10 @@ pub(super) unsafe fn permute(out: &mut [u64], a: &[u64], permutation: &Permutati
     }
 }
 
+/// `out[i] = out[i] ± a[permutation[i]] b[i]`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-pub(super) unsafe fn permute_mul_acc(
+unsafe fn permute_mul<const MINUS: bool>(
     q: &Modulus,
     out: &mut [u64],
     a: &[u64],
@@ -298,10 +329,14 @@ pub(super) unsafe fn permute_mul_acc(
     b: &[u64],
 ) {
     let Some(groups) = permutation.groups() else {
-        for ((o, y), i) in out.iter_mut().zip(b).zip(permutation.index()) {
-            *o = q.mul_add(a[*i as usize], *y, *o);
-        }
-        return;
+        // SAFETY: the scalar kernels only need the lengths that the caller checked.
+        return unsafe {
+            if MINUS {
+                scalar::permute_mul_sub(q, out, a, permutation, b)
+            } else {
+                scalar::permute_mul_acc(q, out, a, permutation, b)
+            }
+        };
     };
     let c = Consts::new(q);
     let (mu, shift) = barrett(q);
@@ -314,8 +349,36 @@ pub(super) unsafe fn permute_mul_acc(
         // SAFETY: the permutation was checked to stay within the row; chunks have eight words.
         unsafe {
             let x = load_group(a.as_ptr(), group);
-            let sum = mul_add_lanes(&c, mu, shift, x, load(b.as_ptr()), load(out.as_ptr()));
+            let y = load(b.as_ptr());
+            let y = if MINUS { _mm512_sub_epi64(c.q, y) } else { y };
+            let sum = mul_add_lanes(&c, mu, shift, x, y, load(out.as_ptr()));
             store(out.as_mut_ptr(), sum);
         }
     }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+pub(super) unsafe fn permute_mul_acc(
+    q: &Modulus,
+    out: &mut [u64],
+    a: &[u64],
+    permutation: &Permutation,
+    b: &[u64],
+) {
+    // SAFETY: the caller's contract.
+    unsafe { permute_mul::<false>(q, out, a, permutation, b) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+pub(super) unsafe fn permute_mul_sub(
+    q: &Modulus,
+    out: &mut [u64],
+    a: &[u64],
+    permutation: &Permutation,
+    b: &[u64],
+) {
+    // SAFETY: the caller's contract.
+    unsafe { permute_mul::<true>(q, out, a, permutation, b) }
 }

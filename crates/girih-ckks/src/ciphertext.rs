@@ -107,11 +107,14 @@ impl SeededCiphertext {
     }
 }
 
-/// The uniform polynomial of a seed, drawn in NTT form: row `i` is stream `i`.
+/// The uniform polynomial of a seed.
 pub(crate) fn uniform_poly(ring: &Ring, limbs: usize, seed: &Seed) -> Poly<Ntt> {
-    Poly::from_fn(ring, limbs, |i, row| {
-        uniform_row(seed, i as u64, ring.modulus(i).value(), row);
-    })
+    Poly::from_fn(ring, limbs, |i, row| uniform_limb(ring, seed, i, row))
+}
+
+/// Row `i` of the uniform polynomial of a seed, drawn in NTT form: stream `i`.
+pub(crate) fn uniform_limb(ring: &Ring, seed: &Seed, i: usize, row: &mut [u64]) {
+    uniform_row(seed, i as u64, ring.modulus(i).value(), row);
 }
 
 /// Whether `scale` at `level` is at the product scale: nearer, in logarithm, to the square of the canonical

@@ -1,22 +1,23 @@
 //! Generation of keys.
 
 use girih_he::{KeyManifest, Level, Rotation};
+use girih_ntt::{Kernels, Modulus, Permutation, ShoupPair};
 use girih_rns::sample::{self, Seed};
 use girih_rns::{GaloisElement, Ntt, PolyQp, digit_ranges, par};
-use rand_chacha::ChaCha20Rng;
-use rand_core::{CryptoRng, SeedableRng};
+use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::keys::{
     EvaluationKeys, GaloisKey, KeyId, PublicKey, RelinearizationKey, SecretKey, SwitchingKey,
-    expand,
+    expand_row,
 };
 use crate::{Error, Params, Result};
 
 /// Makes keys under one parameter set.
 ///
 /// For a given generator state the keys are the same whatever the number of threads: every key gets
-/// two seeds drawn in a fixed order, one for its public uniform halves, one for its noise.
+/// two seeds drawn in a fixed order, one for its public uniform halves, one for its noise; each digit has a stream of
+/// the latter.
 #[derive(Clone, Debug)]
 pub struct KeyGenerator {
     params: Params,
@@ -63,10 +64,8 @@ impl KeyGenerator {
         self.check(secret)?;
         let seeds = KeySeeds::draw(rng);
         let limbs = self.params.ring().q_len();
-        let a = expand(self.params.ring(), &seeds.public, 0, limbs);
-        let mut noise = ChaCha20Rng::from_seed(*seeds.noise);
-        let b = self.hide(secret.poly(), &a, &mut noise);
-        Ok(PublicKey::from_parts(&self.params, seeds.public, b))
+        let [b, a] = self.hide(secret.poly(), None, 0, limbs, &seeds, |_, _| {});
+        Ok(PublicKey::assemble(&self.params, seeds.public, b, a))
     }
 
     /// The evaluation keys of a manifest, each truncated to its level.
@@ -138,64 +137,78 @@ impl KeyGenerator {
         let ring = self.params.ring();
         let s = secret.poly();
         match element(&self.params, id) {
-            None => {
-                let mut square = s.clone();
-                square.mul_assign(s, ring);
-                self.switching_key(&square, s, level, seeds)
-            }
+            None => self.switching_key(s, None, level, seeds, |q, kernels, p, index, row| {
+                // (P s) s
+                let mut square = ring.pool().secret(ring.n());
+                kernels.mul_scalar(q, &mut square, s.row(index), p);
+                kernels.mul_acc(q, row, &square, s.row(index));
+            }),
             Some(element) => {
-                let mut moved = PolyQp::secret(ring, s.limbs());
-                s.automorphism_into(&mut moved, element.inverse(), ring);
-                self.switching_key(s, &moved, level, seeds)
+                let inverse = ring.permutation(element.inverse());
+                self.switching_key(
+                    s,
+                    Some(&inverse),
+                    level,
+                    seeds,
+                    |q, kernels, p, index, row| {
+                        kernels.mul_scalar_acc(q, row, s.row(index), p);
+                    },
+                )
             }
         }
     }
 
-    /// A gadget encryption of `from` under `to`.
+    /// A gadget encryption under `s`, or what an automorphism makes of it. `add(q, kernels, P, index, row)` adds
+    /// P times the secret that is encrypted to a row of prime `index`.
     fn switching_key(
         &self,
-        from: &PolyQp<Ntt>,
-        to: &PolyQp<Ntt>,
+        s: &PolyQp<Ntt>,
+        automorphism: Option<&Permutation>,
         level: Level,
         seeds: &KeySeeds,
+        add: impl Fn(&Modulus, &Kernels, ShoupPair, usize, &mut [u64]) + Sync + Send,
     ) -> SwitchingKey {
         let (ring, limbs) = (self.params.ring(), self.params.chain().limbs(level));
-        let mut noise = ChaCha20Rng::from_seed(*seeds.noise);
-        let halves = digit_ranges(ring, limbs)
-            .enumerate()
-            .map(|(d, range)| {
-                let a = expand(ring, &seeds.public, d, limbs);
-                let mut b = self.hide(to, &a, &mut noise);
-                b.add_p_times_range_assign(from, range, ring);
-                (b, a)
+        let digits = digit_ranges(ring, limbs).enumerate().map(|(d, range)| {
+            self.hide(s, automorphism, d, limbs, seeds, |index, row| {
+                if range.contains(&index) {
+                    let table = ring.table(index);
+                    let q = table.modulus();
+                    let product = ring
+                        .p_primes()
+                        .iter()
+                        .fold(1, |product, &p| q.mul(product, q.reduce(p)));
+                    add(q, table.kernels(), q.shoup(product), index, row);
+                }
             })
-            .unzip();
-        SwitchingKey::assemble(level, seeds.public, halves)
+        });
+        SwitchingKey::assemble(level, seeds.public, digits)
     }
 
-    /// `-a s + e` with fresh Gaussian noise, over the limbs of `a` and P.
-    fn hide<R: CryptoRng + ?Sized>(
+    /// `(-a s + e, a)` over `limbs` limbs and P, where `a` is the expansion of digit `digit`, `e` fresh Gaussian
+    /// noise and `s` is moved by the automorphism; `add(index, row)` adds to a row of the first half.
+    fn hide(
         &self,
         s: &PolyQp<Ntt>,
-        a: &PolyQp<Ntt>,
-        noise: &mut R,
-    ) -> PolyQp<Ntt> {
-        let (ring, limbs) = (self.params.ring(), a.limbs());
-        let e = sample::gaussian(noise, ring.n());
-        PolyQp::from_fn(ring, limbs, |index, row| {
+        automorphism: Option<&Permutation>,
+        digit: usize,
+        limbs: usize,
+        seeds: &KeySeeds,
+        add: impl Fn(usize, &mut [u64]) + Sync + Send,
+    ) -> [PolyQp<Ntt>; 2] {
+        let ring = self.params.ring();
+        let e = sample::gaussian_row(&seeds.noise, digit as u64, ring.n());
+        PolyQp::pair_from_fn(ring, limbs, |index, b, a| {
             let table = ring.table(index);
             let (kernels, q) = (table.kernels(), table.modulus());
-            let mut error = ring.pool().secret(ring.n());
-            kernels.from_i64(q, &mut error, &e);
-            table.forward(&mut error);
-            let r = if index < ring.q_len() {
-                index
-            } else {
-                index - ring.q_len() + limbs
-            };
-            kernels.mul(q, row, a.row(r), s.row(index));
-            kernels.neg_assign(q, row);
-            kernels.add_assign(q, row, &error);
+            expand_row(ring, &seeds.public, digit, index, a);
+            kernels.scale_i64(q, b, &e, q.shoup(1));
+            table.forward(b);
+            match automorphism {
+                None => kernels.mul_sub(q, b, s.row(index), a),
+                Some(permutation) => kernels.permute_mul_sub(q, b, s.row(index), permutation, a),
+            }
+            add(index, b);
         })
     }
 }

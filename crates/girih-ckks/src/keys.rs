@@ -103,12 +103,24 @@ impl PublicKey {
     #[must_use]
     pub fn from_parts(params: &Params, seed: Seed, b: PolyQp<Ntt>) -> PublicKey {
         let ring = params.ring();
-        assert_eq!(b.limbs(), ring.q_len(), "a public key is over all primes");
+        let a = expand(ring, &seed, 0, ring.q_len());
+        PublicKey::assemble(params, seed, b, a)
+    }
+
+    /// The key with both halves, `a` being the expansion of the seed.
+    pub(crate) fn assemble(
+        params: &Params,
+        seed: Seed,
+        b: PolyQp<Ntt>,
+        a: PolyQp<Ntt>,
+    ) -> PublicKey {
+        let limbs = params.ring().q_len();
+        assert_eq!(b.limbs(), limbs, "a public key is over all primes");
         PublicKey {
             params: params.clone(),
-            a: expand(ring, &seed, 0, ring.q_len()),
             seed,
             b,
+            a,
         }
     }
 
@@ -178,12 +190,13 @@ impl SwitchingKey {
         SwitchingKey { level, seed, b, a }
     }
 
-    /// The key with both halves of every digit, `a` being the expansion of the seed.
+    /// The key with both halves `[b, a]` of every digit, `a` being the expansion of the seed.
     pub(crate) fn assemble(
         level: Level,
         seed: Seed,
-        (b, a): (Vec<PolyQp<Ntt>>, Vec<PolyQp<Ntt>>),
+        digits: impl Iterator<Item = [PolyQp<Ntt>; 2]>,
     ) -> SwitchingKey {
+        let (b, a) = digits.map(|[b, a]| (b, a)).unzip();
         SwitchingKey { level, seed, b, a }
     }
 
@@ -342,7 +355,12 @@ impl EvaluationKeys {
 /// lower level is the prefix of one of a higher level.
 pub(crate) fn expand(ring: &Ring, seed: &Seed, digit: usize, limbs: usize) -> PolyQp<Ntt> {
     PolyQp::from_fn(ring, limbs, |index, row| {
-        let stream = ((digit as u64) << 32) | index as u64;
-        uniform_row(seed, stream, ring.modulus(index).value(), row);
+        expand_row(ring, seed, digit, index, row);
     })
+}
+
+/// The row of prime `index` of [`expand`].
+pub(crate) fn expand_row(ring: &Ring, seed: &Seed, digit: usize, index: usize, row: &mut [u64]) {
+    let stream = ((digit as u64) << 32) | index as u64;
+    uniform_row(seed, stream, ring.modulus(index).value(), row);
 }

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use girih_ntt::Buf;
 use zeroize::Zeroize;
 
-use crate::par::{Work, for_each_limb, for_each_limb_pair};
+use crate::par::{TILE, Work, for_each_limb, for_each_limb_pair, for_each_tile_pair};
 use crate::{Coeff, Domain, Error, Ntt, Result, Ring};
 
 /// Terms of one pass of an inner product: bounds the row references held at a time.
@@ -88,6 +88,23 @@ impl<D: Domain> Poly<D> {
         let mut pair = [Poly::unfilled(ring, limbs), Poly::unfilled(ring, limbs)];
         let [a, b] = &mut pair;
         for_each_limb_pair(&mut a.rows, &mut b.rows, ring.n(), Work::Light, f);
+        pair
+    }
+
+    /// Two polynomials whose rows are filled together, a group at a time: `f(i, rows, rows')` must overwrite the
+    /// rows of primes `i ..` in both with residues below their primes. For tens of operations per word.
+    ///
+    /// # Panics
+    /// As [`Poly::zero`].
+    #[must_use]
+    pub fn pair_from_tiles(
+        ring: &Ring,
+        limbs: usize,
+        f: impl Fn(usize, &mut [u64], &mut [u64]) + Sync + Send,
+    ) -> [Poly<D>; 2] {
+        let mut pair = [Poly::unfilled(ring, limbs), Poly::unfilled(ring, limbs)];
+        let [a, b] = &mut pair;
+        for_each_tile_pair(&mut a.rows, &mut b.rows, ring.n(), TILE, f);
         pair
     }
 

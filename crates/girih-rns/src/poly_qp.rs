@@ -6,7 +6,7 @@ use std::ops::Range;
 use girih_ntt::Buf;
 use zeroize::Zeroize;
 
-use crate::par::{Work, for_each_limb};
+use crate::par::{Work, for_each_limb, for_each_limb_pair};
 use crate::poly::{check_row, reduce_i64_row};
 use crate::{Coeff, Domain, Ntt, Poly, Result, Ring};
 
@@ -76,6 +76,30 @@ impl<D: Domain> PolyQp<D> {
             f(ring.qp_index(limbs, r), row);
         });
         poly
+    }
+
+    /// Two polynomials whose rows are filled together by `f(index, row, row')`; otherwise as [`PolyQp::from_fn`].
+    ///
+    /// # Panics
+    /// As [`PolyQp::zero`].
+    #[must_use]
+    pub fn pair_from_fn(
+        ring: &Ring,
+        limbs: usize,
+        f: impl Fn(usize, &mut [u64], &mut [u64]) + Sync + Send,
+    ) -> [PolyQp<D>; 2] {
+        let mut pair = [PolyQp::unfilled(ring, limbs), PolyQp::unfilled(ring, limbs)];
+        let [a, b] = &mut pair;
+        for_each_limb_pair(
+            &mut a.rows,
+            &mut b.rows,
+            ring.n(),
+            Work::Heavy,
+            |r, a, b| {
+                f(ring.qp_index(limbs, r), a, b);
+            },
+        );
+        pair
     }
 
     /// Number of primes of Q.

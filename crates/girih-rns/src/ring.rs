@@ -188,7 +188,8 @@ impl Ring {
     ///
     /// # Panics
     /// If the element is not of this ring (its value is reduced modulo 2N and odd by construction).
-    pub(crate) fn permutation(&self, element: GaloisElement) -> Arc<Permutation> {
+    #[must_use]
+    pub fn permutation(&self, element: GaloisElement) -> Arc<Permutation> {
         self.inner.automorphisms.get_or(element, || {
             self.inner.tables[0]
                 .automorphism(element.value())

@@ -507,15 +507,17 @@ mod tests {
                 found: *b"PK\x03\x04"
             }
         );
-        let mut newer = bytes.clone();
-        newer[4] = 9;
-        assert_eq!(
-            read(&newer),
-            WireError::Version {
-                found: 9,
-                supported: 1
-            }
-        );
+        for version in [1, 9] {
+            let mut other = bytes.clone();
+            other[4] = version;
+            assert_eq!(
+                read(&other),
+                WireError::Version {
+                    found: version.into(),
+                    supported: 2
+                }
+            );
+        }
         let error = Ciphertext::from_bytes(&w.public.to_bytes(), p).expect_err("a key");
         assert_eq!(error.to_string(), "this is a public key, not a ciphertext");
         let mut damaged = bytes.clone();

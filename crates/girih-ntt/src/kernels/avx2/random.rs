@@ -89,8 +89,9 @@ unsafe fn keystream(state: &State, out: &mut [[u64; BLOCK]]) {
     for group in groups {
         let [low, high] = state.counters::<LANES>();
         let start: [V; 16] = std::array::from_fn(|i| match i {
-            // SAFETY: eight words each.
+            // SAFETY: an array of eight words.
             12 => unsafe { _mm256_loadu_si256(low.as_ptr().cast()) },
+            // SAFETY: an array of eight words.
             13 => unsafe { _mm256_loadu_si256(high.as_ptr().cast()) },
             _ => _mm256_set1_epi32(state.words[i] as i32),
         });

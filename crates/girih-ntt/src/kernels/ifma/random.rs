@@ -85,8 +85,9 @@ unsafe fn keystream(state: &State, out: &mut [[u64; BLOCK]]) {
     for group in groups {
         let [low, high] = state.counters::<LANES>();
         let start: [V; 16] = std::array::from_fn(|i| match i {
-            // SAFETY: sixteen words each.
+            // SAFETY: an array of sixteen words.
             12 => unsafe { _mm512_loadu_si512(low.as_ptr().cast()) },
+            // SAFETY: an array of sixteen words.
             13 => unsafe { _mm512_loadu_si512(high.as_ptr().cast()) },
             _ => _mm512_set1_epi32(state.words[i] as i32),
         });

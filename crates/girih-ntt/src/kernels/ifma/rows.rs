@@ -332,9 +332,9 @@ unsafe fn permute_mul<const MINUS: bool>(
         // SAFETY: the scalar kernels only need the lengths that the caller checked.
         return unsafe {
             if MINUS {
-                scalar::permute_mul_sub(q, out, a, permutation, b)
+                scalar::permute_mul_sub(q, out, a, permutation, b);
             } else {
-                scalar::permute_mul_acc(q, out, a, permutation, b)
+                scalar::permute_mul_acc(q, out, a, permutation, b);
             }
         };
     };

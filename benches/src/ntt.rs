@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use comfy_table::{CellAlignment, Table, presets};
-use girih_ntt::{ConvertTarget, Isa, Kernels, NttTable, Pool, PrimeClass, primes};
+use girih_ntt::{ConvertSources, ConvertTarget, Isa, Kernels, NttTable, Pool, PrimeClass, primes};
 
 use crate::Bench;
 use crate::record::{Effort, Record, Timing, human_ns};
@@ -161,7 +161,8 @@ fn measure_kernels(effort: Effort, isa: Isa, n: usize, q: u64) -> anyhow::Result
     let w = m.shoup(q / 3);
     let rotation = table.automorphism(5)?;
     let target = ConvertTarget::new(&m, &[q / 5; ROWS], q / 7);
-    let inverses = vec![1.0 / q as f64; ROWS];
+    let sources = ConvertSources::new(&[m; ROWS], &[q / 3; ROWS]);
+    let mut prepared = pool.zeroed(sources.words(n));
     let mut all = Vec::new();
     let mut time = |name, operations, body: &mut dyn FnMut()| {
         all.push(Measured {
@@ -201,13 +202,13 @@ fn measure_kernels(effort: Effort, isa: Isa, n: usize, q: u64) -> anyhow::Result
             Some(&rotation),
         );
     });
-    time("base_convert_quotients", ROWS * n, &mut || {
-        k.base_convert_quotients(&mut second, &rows, &inverses);
+    time("base_convert_prepare", ROWS * n, &mut || {
+        k.base_convert_prepare(&sources, &mut prepared, &rows);
     });
     let mut wide: Vec<_> = (0..ROWS).map(|_| pool.zeroed(n)).collect();
     let mut outs: Vec<&mut [u64]> = wide.iter_mut().map(|row| &mut row[..]).collect();
     time("base_convert", ROWS * ROWS * n, &mut || {
-        k.base_convert(&[&target; ROWS], &mut outs, &rows, Some(&second));
+        k.base_convert(&sources, &[&target; ROWS], &mut outs, &prepared);
     });
     Ok(all)
 }

@@ -5,7 +5,7 @@
 //! "Better Bootstrapping for Approximate Homomorphic Encryption", CT-RSA 2020). The page `docs/keyswitch.md`
 //! has the order of the computation, its costs and its noise.
 
-use girih_rns::{Digits, ExpandedDigits, Ntt, Poly, PolyQp, Ring, Then};
+use girih_rns::{Digits, ExpandedDigits, Lazy, Ntt, Poly, PolyQp, Ring, Then};
 
 use crate::keys::SwitchingKey;
 
@@ -25,7 +25,12 @@ pub(crate) fn switch_qp(c: &Poly<Ntt>, key: &SwitchingKey, ring: &Ring) -> PairQ
 /// rescaling, an automorphism.
 ///
 /// Cost: as [`switch_qp`], and `2 (K + drop)` inverse and `2 (l - drop)` forward transforms.
-pub(crate) fn switch(c: &Poly<Ntt>, key: &SwitchingKey, then: &Then<'_>, ring: &Ring) -> Pair {
+pub(crate) fn switch<'a>(
+    c: impl Into<Lazy<'a>>,
+    key: &SwitchingKey,
+    then: &Then<'_>,
+    ring: &Ring,
+) -> Pair {
     Digits::new(c, ring).product_divided(key.b(), key.a(), then, ring)
 }
 

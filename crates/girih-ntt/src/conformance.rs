@@ -4,8 +4,8 @@
 //! are a fixed pseudo-random stream and the edges of every range.
 
 use crate::{
-    BLOCK, ConvertTarget, Isa, Kernels, Modulus, NttTable, Permutation, PrimeClass, RandomKernels,
-    primes,
+    BLOCK, CHUNK, ConvertSources, ConvertTarget, Isa, Kernels, Modulus, NttTable, Permutation,
+    PrimeClass, RandomKernels, primes,
 };
 
 /// Row lengths with every remainder modulo a vector, and beyond the blocks of every kernel.
@@ -492,78 +492,94 @@ pub fn check_random(isa: Isa) {
 }
 
 fn check_base_conversion(isa: Isa, n: usize) {
-    let sources: Vec<u64> = primes::below(8, 1 << 50).take(20).collect();
     let targets: Vec<Modulus> = border_primes(8)
         .into_iter()
         .chain(primes::below(16, 1 << 47).take(4))
         .map(|p| Modulus::try_new(p).expect("prime"))
         .collect();
     let k = Kernels::select(isa, &targets[0], 8);
-    for inputs in [1, 2, 5, 11, 12, 20] {
-        let y: Vec<Vec<u64>> = sources[..inputs]
+    // Sums that grow to one, three and more times the target prime before they are reduced.
+    for (inputs, bits) in [
+        (1, 50),
+        (2, 50),
+        (5, 50),
+        (11, 47),
+        (12, 50),
+        (20, 49),
+        (40, 50),
+    ] {
+        let primes: Vec<Modulus> = primes::below(8, 1 << bits)
+            .take(inputs)
+            .map(|q| Modulus::try_new(q).expect("prime"))
+            .collect();
+        // Factors that leave the largest residues largest, and others.
+        let inverses: Vec<u64> = primes
             .iter()
             .enumerate()
-            .map(|(i, q)| {
-                if i == 0 {
-                    vec![q - 1; n]
-                } else {
-                    random_row(n, *q, i as u64)
-                }
+            .map(|(i, q)| if i % 3 == 2 { q.value() / 3 } else { 1 })
+            .collect();
+        let sources = ConvertSources::new(&primes, &inverses);
+        let x: Vec<Vec<u64>> = primes
+            .iter()
+            .enumerate()
+            .map(|(i, q)| match i {
+                0 => vec![q.value() - 1; n],
+                _ if i % 4 == 1 => vec![q.value() - 1; n],
+                _ => random_row(n, q.value(), i as u64),
             })
             .collect();
-        let y: Vec<&[u64]> = y.iter().map(|row| &row[..]).collect();
-        let inverses: Vec<f64> = sources[..inputs].iter().map(|q| 1.0 / *q as f64).collect();
-        let mut v = vec![7; n];
-        k.base_convert_quotients(&mut v, &y, &inverses);
-        let expected: Vec<u64> = (0..n)
-            .map(|i| {
-                let terms = y.iter().zip(&inverses);
-                let sum = terms.fold(0.0, |s, (y, inverse)| (y[i] as f64).mul_add(*inverse, s));
+        let x: Vec<&[u64]> = x.iter().map(|row| &row[..]).collect();
+        let mut prepared = vec![7; sources.words(n)];
+        k.base_convert_prepare(&sources, &mut prepared, &x);
+        let row = |i: usize, column: usize| {
+            prepared[column / CHUNK * CHUNK * sources.rows() + i * CHUNK + column % CHUNK]
+        };
+        let y: Vec<Vec<u64>> = primes
+            .iter()
+            .zip(&inverses)
+            .zip(&x)
+            .map(|((q, w), x)| x.iter().map(|x| q.mul(*x, *w)).collect())
+            .collect();
+        let v: Vec<u64> = (0..n)
+            .map(|column| {
+                let terms = y.iter().zip(&primes);
+                let sum = terms.fold(0.0_f64, |s, (y, q)| {
+                    (y[column] as f64).mul_add(1.0 / q.value() as f64, s)
+                });
                 sum.round_ties_even() as u64
             })
             .collect();
-        same(isa, "base_convert_quotients", "random", 0, &v, &expected);
+        for (i, expected) in y.iter().chain([&v]).enumerate() {
+            let got: Vec<u64> = (0..n).map(|column| row(i, column)).collect();
+            let case = format!("row {i} of {inputs}");
+            same(isa, "base_convert_prepare", &case, 0, &got, expected);
+        }
         for count in 1..=targets.len() {
+            let factor = |p: &Modulus, i: usize| p.reduce(p.value() - 1 - i as u64 % 2);
             let built: Vec<ConvertTarget> = targets[..count]
                 .iter()
                 .map(|p| {
-                    let factors: Vec<u64> = sources[..inputs]
-                        .iter()
-                        .map(|q| p.value() - 1 - q % 2)
-                        .collect();
+                    let factors: Vec<u64> = (0..inputs).map(|i| factor(p, i)).collect();
                     ConvertTarget::new(p, &factors, 1 << 49)
                 })
                 .collect();
             let borrowed: Vec<&ConvertTarget> = built.iter().collect();
-            for v in [None, Some(&v[..])] {
-                let mut out = vec![vec![7; n]; count];
-                let mut views: Vec<&mut [u64]> = out.iter_mut().map(|row| &mut row[..]).collect();
-                k.base_convert(&borrowed, &mut views, &y, v);
-                for (p, out) in targets.iter().zip(&out) {
-                    let m = p.value();
-                    let expected: Vec<u64> = (0..n)
-                        .map(|i| {
-                            let terms = y.iter().zip(&sources);
-                            let sum = terms.fold(0, |s, (y, q)| {
-                                s + u128::from(y[i]) * u128::from(p.reduce(m - 1 - q % 2))
-                            });
-                            let excess =
-                                v.map_or(0, |v| u128::from(v[i]) * ((1 << 49) % u128::from(m)));
-                            wide_mod(
-                                sum % u128::from(m) + u128::from(m) - excess % u128::from(m),
-                                m,
-                            )
-                        })
-                        .collect();
-                    same(
-                        isa,
-                        "base_convert",
-                        &format!("{inputs} inputs"),
-                        m,
-                        out,
-                        &expected,
-                    );
-                }
+            let mut out = vec![vec![7; n]; count];
+            let mut views: Vec<&mut [u64]> = out.iter_mut().map(|row| &mut row[..]).collect();
+            k.base_convert(&sources, &borrowed, &mut views, &prepared);
+            for (p, out) in targets.iter().zip(&out) {
+                let m = u128::from(p.value());
+                let expected: Vec<u64> = (0..n)
+                    .map(|column| {
+                        let sum = y.iter().enumerate().fold(0, |s, (i, y)| {
+                            s + u128::from(y[column]) * u128::from(factor(p, i))
+                        });
+                        let excess = u128::from(v[column]) * ((1 << 49) % m);
+                        ((sum % m + m - excess % m) % m) as u64
+                    })
+                    .collect();
+                let case = format!("{inputs} inputs of {bits} bits");
+                same(isa, "base_convert", &case, p.value(), out, &expected);
             }
         }
     }

@@ -15,12 +15,14 @@ use crate::table::bit_reverse;
 
 #[cfg(all(target_arch = "x86_64", not(force_scalar)))]
 mod avx2;
+mod convert;
 #[cfg(all(target_arch = "x86_64", not(force_scalar)))]
 mod ifma;
 mod passes;
 mod random;
 mod scalar;
 
+pub use convert::{CHUNK, ConvertSources, ConvertTarget};
 pub use random::{BLOCK, RandomKernels};
 
 /// The most rows that one inner product or base conversion may have: 52-bit addends leave twelve
@@ -64,8 +66,8 @@ type PermuteFn = unsafe fn(&mut [u64], &[u64], &Permutation);
 type PermuteMulFn = unsafe fn(&Modulus, &mut [u64], &[u64], &Permutation, &[u64]);
 type DotFn = unsafe fn(&Modulus, &mut [u64], &Dot<'_>, &[&[u64]]);
 type DotPairFn = unsafe fn(&Modulus, [&mut [u64]; 2], &Dot<'_>, [&[&[u64]]; 2]);
-type QuotientFn = unsafe fn(&mut [u64], &[&[u64]], &[f64]);
-type ConvertFn = unsafe fn(&[&ConvertTarget], &mut [&mut [u64]], &[&[u64]], Option<&[u64]>);
+type PrepareFn = unsafe fn(&ConvertSources, &mut [u64], &[&[u64]]);
+type ConvertFn = unsafe fn(&ConvertSources, &[&ConvertTarget], &mut [&mut [u64]], &[u64]);
 
 /// The kernels of one instruction set and prime class; see the module's documentation.
 pub struct Kernels {
@@ -92,7 +94,7 @@ pub struct Kernels {
     permute_mul_sub: PermuteMulFn,
     inner_product: DotFn,
     inner_product_pair: DotPairFn,
-    base_convert_quotients: QuotientFn,
+    base_convert_prepare: PrepareFn,
     base_convert: ConvertFn,
 }
 
@@ -102,14 +104,6 @@ struct Dot<'a> {
     permutation: Option<&'a Permutation>,
     /// Whether the output's content is added to.
     accumulate: bool,
-}
-
-/// One output modulus of a base conversion: `p`, the factors `[Q/q_i]_p` and `[Q]_p`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConvertTarget {
-    p: Modulus,
-    factors: Box<[u64]>,
-    product: ShoupPair,
 }
 
 /// Powers of a root of unity, from which each instruction set lays out its own twiddle tables.
@@ -122,6 +116,8 @@ pub(crate) struct Roots {
     inverse: Vec<u64>,
     /// `n^-1 mod q`
     n_inverse: u64,
+    /// Where the tables are kept.
+    pool: Pool,
 }
 
 /// A transform ready to run: twiddles in the order in which one instruction set reads them.
@@ -404,48 +400,6 @@ impl Kernels {
         self.dot_pair(q, out, a, b, permutation, true);
     }
 
-    /// `v = round(sum_i y_i / q_i)` for rows `y_i` in `[0, q_i)` and `inverses[i] = 1 / q_i`.
-    ///
-    /// The sum runs over `i` in order, one fused multiply-add each in double precision, and rounds
-    /// to nearest (even on ties): exact unless the true quotient is within `k 2^-52` of a half.
-    /// `v` is at most the number of rows.
-    pub fn base_convert_quotients(&self, v: &mut [u64], y: &[&[u64]], inverses: &[f64]) {
-        assert_eq!(y.len(), inverses.len(), "one inverse for each row");
-        assert!(y.len() <= MAX_TERMS, "at most {MAX_TERMS} rows");
-        same_lengths(v.len(), y);
-        // SAFETY: `select` proved the instruction set; all rows have the same length.
-        unsafe { (self.base_convert_quotients)(v, y, inverses) }
-    }
-
-    /// `out_j = sum_i y_i [Q/q_i]_{p_j} - v [Q]_{p_j} mod p_j` for several targets at once
-    /// (Halevi, Polyakov, Shoup, 2019, section 2.2); without `v` the sum alone.
-    ///
-    /// `y_i` and `v` are rows of any words below 2^50. At most 4096 rows.
-    /// The prime class of this table does not matter here.
-    pub fn base_convert(
-        &self,
-        targets: &[&ConvertTarget],
-        out: &mut [&mut [u64]],
-        y: &[&[u64]],
-        v: Option<&[u64]>,
-    ) {
-        assert_eq!(targets.len(), out.len(), "one output row for each target");
-        assert!(y.len() <= MAX_TERMS, "at most {MAX_TERMS} rows");
-        let Some(n) = out.first().map(|row| row.len()) else {
-            return;
-        };
-        same_lengths(n, y);
-        for (row, target) in out.iter().zip(targets) {
-            same_lengths(n, &[row]);
-            assert_eq!(target.factors.len(), y.len(), "one factor for each row");
-        }
-        if let Some(v) = v {
-            same_lengths(n, &[v]);
-        }
-        // SAFETY: `select` proved the instruction set; all rows have the same length.
-        unsafe { (self.base_convert)(targets, out, y, v) }
-    }
-
     fn unary(&self, kernel: UnaryFn, q: &Modulus, out: &mut [u64], a: &[u64]) {
         same_lengths(out.len(), &[a]);
         // SAFETY: `select` proved the instruction set; all rows have the same length.
@@ -520,24 +474,8 @@ impl std::fmt::Debug for Kernels {
     }
 }
 
-impl ConvertTarget {
-    /// The target `p` with `factors[i] = [Q/q_i]_p` and `product = [Q]_p`; both are reduced modulo p.
-    pub fn new(p: &Modulus, factors: &[u64], product: u64) -> ConvertTarget {
-        ConvertTarget {
-            p: *p,
-            factors: factors.iter().map(|f| p.reduce(*f)).collect(),
-            product: p.shoup(product),
-        }
-    }
-
-    /// The output modulus.
-    pub fn modulus(&self) -> &Modulus {
-        &self.p
-    }
-}
-
 impl Roots {
-    pub(crate) fn new(n: usize, q: &Modulus, psi: u64) -> Roots {
+    pub(crate) fn new(n: usize, q: &Modulus, psi: u64, pool: &Pool) -> Roots {
         let inverse_of = |x: u64| q.pow(x, q.value() - 2);
         let powers = |base: u64| {
             let base = q.shoup(base);
@@ -555,6 +493,7 @@ impl Roots {
             forward: powers(psi),
             inverse: powers(inverse_of(psi)),
             n_inverse: inverse_of(q.reduce(n as u64)),
+            pool: pool.clone(),
         }
     }
 }
@@ -562,7 +501,7 @@ impl Roots {
 impl Plan {
     /// A plan whose tables are the given words.
     fn new(roots: &Roots, forward: &[u64], inverse: &[u64], steps: Vec<Step>) -> Plan {
-        let pool = Pool::new();
+        let pool = &roots.pool;
         Plan {
             n: roots.n,
             q: roots.q,

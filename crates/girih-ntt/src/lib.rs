@@ -23,7 +23,9 @@ mod pool;
 
 pub use error::{Error, Result};
 pub use isa::{Isa, UnknownIsa};
-pub use kernels::{BLOCK, ConvertTarget, Kernels, PrimeClass, RandomKernels};
+pub use kernels::{
+    BLOCK, CHUNK, ConvertSources, ConvertTarget, Kernels, PrimeClass, RandomKernels,
+};
 pub use modulus::{MODULUS_BITS, Modulus, ShoupPair};
 pub use permutation::Permutation;
 pub use pool::{Buf, Pool};

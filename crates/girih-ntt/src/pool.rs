@@ -1,7 +1,9 @@
 //! Aligned rows of words, recycled.
 //!
 //! At n = 2^16 a fresh ciphertext of 25 limbs costs more in page faults than an addition costs in
-//! arithmetic, so rows are kept and handed out again; large ones are advised to use huge pages.
+//! arithmetic, so rows are kept and handed out again. Large ones are advised to use huge pages; middling ones, the
+//! twiddle tables above all, are cut from slabs of them: a stream over 4 KiB pages misses the address cache at every
+//! page and stops the hardware's prefetching there.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::collections::HashMap;
@@ -20,16 +22,30 @@ pub struct Pool {
     shelves: Arc<Shelves>,
 }
 
-/// Free allocations by length in words.
+/// Buffers of at least this many bytes, and less than [`HUGE`], are cut from slabs.
+const MIDDLING: usize = 64 << 10;
+/// Most bytes of a slab.
+const SLAB: usize = 16 << 20;
+
+/// Free allocations by length in words, and the slab that is being cut.
 #[derive(Default)]
 struct Shelves {
     free: Mutex<HashMap<usize, Vec<Block>>>,
+    slab: Mutex<Option<(Arc<Allocation>, usize)>>,
 }
 
-/// One aligned allocation, all of it initialised.
+/// One aligned allocation, all of it initialised; freed when dropped.
+struct Allocation {
+    data: NonNull<u64>,
+    len: usize,
+}
+
+/// Words of an allocation that belong to nobody else.
 struct Block {
     data: NonNull<u64>,
     len: usize,
+    /// What the words lie in; none for no words.
+    _home: Option<Arc<Allocation>>,
 }
 
 /// 64-byte aligned words from a [`Pool`], which they return to on drop.
@@ -85,6 +101,8 @@ impl Pool {
     pub fn trim(&self) {
         let released = std::mem::take(&mut *self.shelves.lock());
         drop(released);
+        // Memory goes back with the last block of a slab.
+        drop(self.shelves.slab().take());
     }
 
     /// A buffer, and whether it is fresh from the system (and so zero).
@@ -92,7 +110,7 @@ impl Pool {
         let reused = self.shelves.lock().get_mut(&len).and_then(Vec::pop);
         let fresh = reused.is_none();
         let buf = Buf {
-            block: reused.unwrap_or_else(|| Block::zeroed(len)),
+            block: reused.unwrap_or_else(|| self.shelves.cut(len)),
             shelves: Arc::clone(&self.shelves),
             wipe: false,
         };
@@ -115,7 +133,59 @@ impl Shelves {
     }
 }
 
+impl Shelves {
+    fn slab(&self) -> MutexGuard<'_, Option<(Arc<Allocation>, usize)>> {
+        // A panic elsewhere cannot leave the slab half cut.
+        self.slab.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A block of zeros that was never handed out.
+    fn cut(&self, len: usize) -> Block {
+        let bytes = len * size_of::<u64>();
+        if len == 0 || !(MIDDLING..HUGE).contains(&bytes) {
+            return Block::whole(Allocation::zeroed(len));
+        }
+        let words = bytes.next_multiple_of(ALIGN) / size_of::<u64>();
+        let mut slab = self.slab();
+        let (home, start) = match slab.take() {
+            Some((home, used)) if used + words <= home.len => (home, used),
+            full => {
+                // Every slab is twice as long as the one before.
+                let len = full.map_or(HUGE / size_of::<u64>(), |(home, _)| 2 * home.len);
+                let len = len.min(SLAB / size_of::<u64>());
+                (Arc::new(Allocation::zeroed(len)), 0)
+            }
+        };
+        *slab = Some((Arc::clone(&home), start + words));
+        // SAFETY: start + words is within the allocation, and this range is handed out once.
+        let data = unsafe { home.data.add(start) };
+        Block {
+            data,
+            len,
+            _home: Some(home),
+        }
+    }
+}
+
 impl Block {
+    fn whole(allocation: Allocation) -> Block {
+        Block {
+            data: allocation.data,
+            len: allocation.len,
+            _home: Some(Arc::new(allocation)),
+        }
+    }
+
+    fn empty() -> Block {
+        Block {
+            data: NonNull::dangling(),
+            len: 0,
+            _home: None,
+        }
+    }
+}
+
+impl Allocation {
     fn layout(len: usize) -> Layout {
         let bytes = len * size_of::<u64>();
         let align = if bytes >= HUGE { HUGE } else { ALIGN };
@@ -124,10 +194,10 @@ impl Block {
         })
     }
 
-    fn zeroed(len: usize) -> Block {
-        let layout = Block::layout(len);
+    fn zeroed(len: usize) -> Allocation {
+        let layout = Allocation::layout(len);
         if len == 0 {
-            return Block {
+            return Allocation {
                 data: NonNull::dangling(),
                 len,
             };
@@ -148,15 +218,15 @@ impl Block {
         // Zeroing comes after the advice, so that the first touch already gets huge pages.
         // SAFETY: the allocation holds `len` words.
         unsafe { data.as_ptr().write_bytes(0, len) }
-        Block { data, len }
+        Allocation { data, len }
     }
 }
 
-impl Drop for Block {
+impl Drop for Allocation {
     fn drop(&mut self) {
         if self.len > 0 {
             // SAFETY: `data` came from `alloc` with this very layout and is freed once.
-            unsafe { dealloc(self.data.as_ptr().cast(), Block::layout(self.len)) }
+            unsafe { dealloc(self.data.as_ptr().cast(), Allocation::layout(self.len)) }
         }
     }
 }
@@ -165,6 +235,10 @@ impl Drop for Block {
 unsafe impl Send for Block {}
 // SAFETY: shared references to a block only read.
 unsafe impl Sync for Block {}
+// SAFETY: an allocation gives no access to its words; blocks do, each to words of its own.
+unsafe impl Send for Allocation {}
+// SAFETY: as above.
+unsafe impl Sync for Allocation {}
 
 impl Deref for Buf {
     type Target = [u64];
@@ -203,13 +277,7 @@ impl Drop for Buf {
                 unsafe { std::ptr::write_volatile(word, 0) }
             }
         }
-        let block = std::mem::replace(
-            &mut self.block,
-            Block {
-                data: NonNull::dangling(),
-                len: 0,
-            },
-        );
+        let block = std::mem::replace(&mut self.block, Block::empty());
         if block.len > 0 {
             let mut free = self.shelves.lock();
             free.entry(block.len).or_default().push(block);

@@ -7,6 +7,7 @@ use crate::isa::Isa;
 use crate::kernels::{Kernels, Plan, Roots};
 use crate::modulus::Modulus;
 use crate::permutation::Permutation;
+use crate::pool::Pool;
 
 /// The smallest supported length is 2^3 (for tests; schemes start at 2^10).
 pub const MIN_LOG_N: u32 = 3;
@@ -45,6 +46,15 @@ impl NttTable {
     /// # Errors
     /// As [`NttTable::try_new`], and [`Error::IsaUnavailable`].
     pub fn try_new_with(n: usize, q: u64, isa: Isa) -> Result<NttTable> {
+        NttTable::try_new_in(n, q, isa, &Pool::new())
+    }
+
+    /// As [`NttTable::try_new_with`], with the twiddle factors in the memory of `pool`: tables that share a pool share
+    /// its huge pages.
+    ///
+    /// # Errors
+    /// As [`NttTable::try_new_with`].
+    pub fn try_new_in(n: usize, q: u64, isa: Isa, pool: &Pool) -> Result<NttTable> {
         if !n.is_power_of_two() || !(MIN_LOG_N..=MAX_LOG_N).contains(&n.ilog2()) {
             return Err(Error::Length {
                 n,
@@ -58,7 +68,7 @@ impl NttTable {
         let q = Modulus::try_new(q)?;
         let psi = primitive_root(n, &q)?;
         let kernels = Kernels::select(isa, &q, n);
-        let plan = kernels.plan(&Roots::new(n, &q, psi));
+        let plan = kernels.plan(&Roots::new(n, &q, psi, pool));
         Ok(NttTable {
             q,
             psi,

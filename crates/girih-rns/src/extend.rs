@@ -7,27 +7,25 @@
 //! in double precision: it is exact unless `x/S` is within `k 2^-52` of a half, where either
 //! neighbour is a valid representative up to that excess.
 
-use girih_ntt::{Buf, ConvertTarget, ShoupPair};
+use girih_ntt::{Buf, CHUNK, ConvertSources, ConvertTarget, ShoupPair};
 
 use crate::par::{Work, for_each_limb, for_each_tile};
 use crate::{Coeff, Poly, Ring};
 
+/// Columns that are prepared together: long enough for streams of every source row, short enough for the second-level cache.
+const BLOCK: usize = 64 * CHUNK;
+
 /// Constants of the conversion from a set of primes to every other prime of the ring.
 pub(crate) struct Conversion {
     sources: Vec<usize>,
-    /// `(S/s_i)^-1 mod s_i`
-    inverses: Vec<ShoupPair>,
-    /// `1 / s_i`
-    reciprocals: Vec<f64>,
+    base: ConvertSources,
     /// `[S/s_i]_t` and `[S]_t` by prime index; none for the sources.
     targets: Vec<Option<ConvertTarget>>,
 }
 
-/// The rows `y_i` of a conversion, and the row `v` if there is more than one source.
+/// What a conversion reads: the chunks of `y_i` and `v`; the residues themselves if there is a single source.
 pub(crate) struct Prepared {
-    rows: Buf,
-    n: usize,
-    count: usize,
+    words: Buf,
 }
 
 impl Conversion {
@@ -46,12 +44,12 @@ impl Conversion {
                 .filter(|(i, _)| *i != skip)
                 .fold(1, |product, (_, &s)| q.mul(product, q.reduce(s)))
         };
-        let inverses = sources
+        let inverses: Vec<u64> = sources
             .iter()
             .enumerate()
             .map(|(i, &s)| {
                 let q = ring.modulus(s);
-                q.shoup(q.inv(cofactor(i, s)).expect("distinct primes are coprime"))
+                q.inv(cofactor(i, s)).expect("distinct primes are coprime")
             })
             .collect();
         let targets = (0..count)
@@ -62,10 +60,10 @@ impl Conversion {
                 })
             })
             .collect();
+        let primes: Vec<_> = sources.iter().map(|&s| *ring.modulus(s)).collect();
         Conversion {
-            reciprocals: values.iter().map(|&s| 1.0 / s as f64).collect(),
+            base: ConvertSources::new(&primes, &inverses),
             sources,
-            inverses,
             targets,
         }
     }
@@ -84,38 +82,28 @@ impl Conversion {
         q.shoup(q.inv(product).expect("distinct primes are coprime"))
     }
 
-    /// Room for the rows of this conversion; the caller fills the first [`Conversion::sources`] rows
-    /// with coefficients and calls [`Conversion::finish`].
-    pub(crate) fn room(&self, ring: &Ring) -> Prepared {
-        let count = self.sources.len();
-        let extra = usize::from(count > 1);
-        Prepared {
-            rows: ring.pool().unfilled((count + extra) * ring.n()),
-            n: ring.n(),
-            count,
+    /// The input of [`Conversion::convert`], from a row of coefficients for each source.
+    ///
+    /// # Panics
+    /// If there is not one row of N words for each source.
+    pub(crate) fn prepare(&self, ring: &Ring, x: &[&[u64]]) -> Prepared {
+        if let [x] = x {
+            return Prepared {
+                words: ring.pool().copied(x),
+            };
         }
-    }
-
-    /// Turns source row `i` from coefficients into `y_i`. With a single source `y = x`.
-    pub(crate) fn scale_row(&self, ring: &Ring, i: usize, row: &mut [u64]) {
-        if self.sources.len() > 1 {
-            let table = ring.table(self.sources[i]);
-            table
-                .kernels()
-                .mul_scalar_assign(table.modulus(), row, self.inverses[i]);
-        }
-    }
-
-    /// Fills the row of quotients `v`, after every source row was scaled.
-    pub(crate) fn finish(&self, ring: &Ring, prepared: &mut Prepared) {
-        if self.sources.len() > 1 {
-            let n = prepared.n;
-            let (rows, v) = prepared.rows.split_at_mut(prepared.count * n);
-            let y: Vec<&[u64]> = rows.chunks_exact(n).collect();
-            ring.table(0)
-                .kernels()
-                .base_convert_quotients(v, &y, &self.reciprocals);
-        }
+        let columns = BLOCK.min(ring.n());
+        let mut words = ring.pool().unfilled(self.base.words(ring.n()));
+        let block = self.base.words(columns);
+        for_each_limb(&mut words, block, Work::Heavy, |i, out| {
+            let rows: Vec<&[u64]> = x
+                .iter()
+                .map(|row| &row[i * columns..(i + 1) * columns])
+                .collect();
+            let kernels = ring.table(0).kernels();
+            kernels.base_convert_prepare(&self.base, out, &rows);
+        });
+        Prepared { words }
     }
 
     /// `out_j = [x] mod t_j` for prime indices `targets`, none of them a source.
@@ -135,7 +123,7 @@ impl Conversion {
                 let table = ring.table(t);
                 table
                     .kernels()
-                    .centred(table.modulus(), row, &prepared.rows[..prepared.n], from);
+                    .centred(table.modulus(), row, &prepared.words, from);
             }
             return;
         }
@@ -143,18 +131,9 @@ impl Conversion {
             .iter()
             .map(|&t| self.targets[t].as_ref().expect("a target is not a source"))
             .collect();
-        let (rows, v) = prepared.rows.split_at(prepared.count * prepared.n);
-        let y: Vec<&[u64]> = rows.chunks_exact(prepared.n).collect();
         ring.table(0)
             .kernels()
-            .base_convert(&constants, out, &y, Some(v));
-    }
-}
-
-impl Prepared {
-    /// The source rows, to be filled.
-    pub(crate) fn source_rows_mut(&mut self) -> &mut [u64] {
-        &mut self.rows[..self.count * self.n]
+            .base_convert(&self.base, &constants, out, &prepared.words);
     }
 }
 
@@ -176,12 +155,8 @@ impl Poly<Coeff> {
         kept.copy_from_slice(self.rows());
         if limbs > own {
             let conversion = ring.conversion(0, own);
-            let mut prepared = conversion.room(ring);
-            for_each_limb(prepared.source_rows_mut(), n, Work::Light, |i, row| {
-                row.copy_from_slice(self.row(i));
-                conversion.scale_row(ring, i, row);
-            });
-            conversion.finish(ring, &mut prepared);
+            let rows: Vec<&[u64]> = (0..own).map(|i| self.row(i)).collect();
+            let prepared = conversion.prepare(ring, &rows);
             for_each_tile(added, n, |first, rows| {
                 let mut rows: Vec<&mut [u64]> = rows.chunks_exact_mut(n).collect();
                 let targets: Vec<usize> = (own + first..own + first + rows.len()).collect();

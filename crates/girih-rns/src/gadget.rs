@@ -10,6 +10,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::extend::{Conversion, Prepared};
+use crate::lazy::Lazy;
 use crate::par::{Work, for_each_limb, for_each_tile};
 use crate::{GaloisElement, Ntt, Poly, PolyQp, Ring};
 
@@ -31,7 +32,8 @@ pub fn digit_count(ring: &Ring, limbs: usize) -> usize {
 
 /// A polynomial cut into digits, ready to be extended row by row.
 pub struct Digits<'a> {
-    source: &'a Poly<Ntt>,
+    source: Lazy<'a>,
+    limbs: usize,
     digits: Vec<Digit>,
 }
 
@@ -42,32 +44,37 @@ struct Digit {
 }
 
 impl<'a> Digits<'a> {
-    /// Cuts `a` into digits. One inverse transform per limb.
+    /// Cuts a polynomial into digits. One inverse transform per limb.
     ///
     /// # Panics
     /// If the ring has no special primes.
     #[must_use]
-    pub fn new(a: &'a Poly<Ntt>, ring: &Ring) -> Digits<'a> {
+    pub fn new(source: impl Into<Lazy<'a>>, ring: &Ring) -> Digits<'a> {
         assert!(ring.p_len() > 0, "a decomposition needs special primes");
-        let n = ring.n();
-        let digits = digit_ranges(ring, a.limbs())
+        let source = source.into();
+        let (n, limbs) = (ring.n(), source.limbs());
+        let mut rows = ring.pool().unfilled(limbs * n);
+        for_each_limb(&mut rows, n, Work::Heavy, |i, row| {
+            source.fill(ring, i, 0, row);
+            ring.table(i).inverse(row);
+        });
+        let digits = digit_ranges(ring, limbs)
             .map(|range| {
                 let conversion = ring.conversion(range.start, range.len());
-                let mut prepared = conversion.room(ring);
-                for_each_limb(prepared.source_rows_mut(), n, Work::Heavy, |i, row| {
-                    row.copy_from_slice(a.row(range.start + i));
-                    ring.table(range.start + i).inverse(row);
-                    conversion.scale_row(ring, i, row);
-                });
-                conversion.finish(ring, &mut prepared);
+                let coefficients = &rows[range.start * n..range.end * n];
+                let x: Vec<&[u64]> = coefficients.chunks_exact(n).collect();
                 Digit {
+                    prepared: conversion.prepare(ring, &x),
                     range,
                     conversion,
-                    prepared,
                 }
             })
             .collect();
-        Digits { source: a, digits }
+        Digits {
+            source,
+            limbs,
+            digits,
+        }
     }
 
     /// Number of digits.
@@ -127,7 +134,7 @@ impl<'a> Digits<'a> {
     /// Cost: `d (l + K) - l` forward transforms; memory of `d (l + K)` rows.
     #[must_use]
     pub fn expand(&self, ring: &Ring) -> ExpandedDigits {
-        let (n, limbs) = (ring.n(), self.source.limbs());
+        let (n, limbs) = (ring.n(), self.limbs);
         let digits = self
             .digits
             .iter()
@@ -138,7 +145,7 @@ impl<'a> Digits<'a> {
                     digit.convert(ring, limbs, &rows, tile);
                     for (&r, row) in rows.iter().zip(tile.chunks_exact_mut(n)) {
                         if digit.owns(r, limbs) {
-                            row.copy_from_slice(self.source.row(r));
+                            self.source.fill(ring, r, 0, row);
                         } else {
                             ring.table(ring.qp_index(limbs, r)).forward(row);
                         }
@@ -171,10 +178,10 @@ impl Digit {
 }
 
 /// What happens to a product with gadget vectors after the division by P.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Then<'a> {
     /// Added to the two quotients, before the automorphism.
-    pub plus: [Option<&'a Poly<Ntt>>; 2],
+    pub plus: [Option<Lazy<'a>>; 2],
     /// The last primes of Q, divided out together with P.
     pub drop: usize,
     /// The automorphism applied at the end.
@@ -296,9 +303,9 @@ mod tests {
             let mut with_x = expected.clone();
             with_x[0].add_p_times_assign(&x, &ring);
             for drop in 0..limbs.min(3) {
-                for (plus, sums) in [([None, None], &expected), ([Some(&x), None], &with_x)] {
+                for (plus, sums) in [([None, None], &expected), ([Some(Lazy::from(&x)), None], &with_x)] {
                     let parts = [0, 1].map(|half| sums[half].mod_down_rescaled(drop, &ring));
-                    let then = Then { plus, drop, automorphism: None };
+                    let then = Then { plus: plus.clone(), drop, automorphism: None };
                     prop_assert_eq!(&digits.product_divided(&left, &right, &then, &ring), &parts);
                     let then = Then { automorphism: Some(g), ..then };
                     let moved = parts.map(|p| p.automorphism(g, &ring));

@@ -49,20 +49,15 @@ impl Division {
         self.inverses.len()
     }
 
-    /// Fills source row `i` from evaluations of `x` modulo that prime.
-    pub(crate) fn load(&self, ring: &Ring, i: usize, out: &mut [u64]) {
-        ring.table(self.sources()[i]).inverse(out);
-        self.conversion.scale_row(ring, i, out);
+    /// Number of primes divided by.
+    pub(crate) fn divided(&self) -> usize {
+        self.sources().len()
     }
 
-    /// Room for the rows of the primes divided by.
-    pub(crate) fn room(&self, ring: &Ring) -> Prepared {
-        self.conversion.room(ring)
-    }
-
-    /// Ends the preparation, after every source row was loaded.
-    pub(crate) fn finish(&self, ring: &Ring, prepared: &mut Prepared) {
-        self.conversion.finish(ring, prepared);
+    /// The input of [`Division::remainders`], from a row of coefficients for each divided prime.
+    pub(crate) fn prepare(&self, ring: &Ring, rows: &[u64]) -> Prepared {
+        let rows: Vec<&[u64]> = rows.chunks_exact(ring.n()).collect();
+        self.conversion.prepare(ring, &rows)
     }
 
     /// `[x]_S` modulo the kept primes `first ..`, as coefficients.
@@ -78,66 +73,58 @@ impl Division {
         self.conversion.convert(ring, prepared, &targets, &mut rows);
     }
 
-    /// Turns a row of remainders modulo prime `i` into `(x - remainder) S^-1`, as evaluations.
-    pub(crate) fn divide_row(&self, ring: &Ring, i: usize, remainder: &mut [u64], x: &[u64]) {
-        let table = ring.table(i);
-        table.forward(remainder);
+    /// `out = (x - remainder) S^-1` modulo kept prime `i`, on any columns, in evaluations, where `out` holds the
+    /// remainder.
+    pub(crate) fn divide(&self, ring: &Ring, i: usize, remainder: &mut [u64], x: &[u64]) {
         // (remainder - x) (-S^-1)
+        let table = ring.table(i);
         let q = table.modulus();
         let w = q.shoup(q.neg(self.inverses[i].w));
         table.kernels().sub_mul_scalar_assign(q, remainder, x, w);
     }
 
-    /// As [`Division::divide_row`], with the result in the place of `x`; the remainders are used up.
-    pub(crate) fn divide_sum(&self, ring: &Ring, i: usize, remainder: &mut [u64], x: &mut [u64]) {
-        let table = ring.table(i);
-        table.forward(remainder);
-        let q = table.modulus();
-        table
-            .kernels()
-            .sub_mul_scalar_assign(q, x, remainder, self.inverses[i]);
-    }
-
-    fn prepare<'a>(&self, ring: &Ring, row: &(impl Fn(usize) -> &'a [u64] + Sync)) -> Prepared {
-        let mut prepared = self.room(ring);
-        for_each_limb(
-            prepared.source_rows_mut(),
-            ring.n(),
-            Work::Heavy,
-            |i, out| {
-                out.copy_from_slice(row(self.sources()[i]));
-                self.load(ring, i, out);
-            },
-        );
-        self.finish(ring, &mut prepared);
-        prepared
+    fn prepare_evaluations<'a>(
+        &self,
+        ring: &Ring,
+        row: &(impl Fn(usize) -> &'a [u64] + Sync),
+    ) -> Prepared {
+        let mut rows = ring.pool().unfilled(self.divided() * ring.n());
+        for_each_limb(&mut rows, ring.n(), Work::Heavy, |i, out| {
+            out.copy_from_slice(row(self.sources()[i]));
+            ring.table(self.sources()[i]).inverse(out);
+        });
+        self.prepare(ring, &rows)
     }
 
     /// `round(x/S)`: `row(i)` is the row of prime index `i` of `x`, in evaluations.
     ///
     /// Cost: one inverse transform per divided prime, one forward transform per kept prime.
-    fn divide<'a>(&self, ring: &Ring, row: impl Fn(usize) -> &'a [u64] + Sync) -> Poly<Ntt> {
+    fn quotient<'a>(&self, ring: &Ring, row: impl Fn(usize) -> &'a [u64] + Sync) -> Poly<Ntt> {
         let n = ring.n();
-        let prepared = self.prepare(ring, &row);
+        let prepared = self.prepare_evaluations(ring, &row);
         let mut out = Poly::unfilled(ring, self.kept());
         for_each_tile(out.rows_mut(), n, |first, rows| {
             self.remainders(ring, &prepared, first, rows);
             for (t, remainder) in rows.chunks_exact_mut(n).enumerate() {
-                self.divide_row(ring, first + t, remainder, row(first + t));
+                ring.table(first + t).forward(remainder);
+                self.divide(ring, first + t, remainder, row(first + t));
             }
         });
         out
     }
 
-    /// [`Division::divide`] of two polynomials, row by row, so that both use the tables of a prime at
+    /// [`Division::quotient`] of two polynomials, row by row, so that both use the tables of a prime at
     /// once.
-    fn divide_pair<'a>(
+    fn quotient_pair<'a>(
         &self,
         ring: &Ring,
         [row0, row1]: [&(dyn Fn(usize) -> &'a [u64] + Sync); 2],
     ) -> [Poly<Ntt>; 2] {
         let n = ring.n();
-        let prepared = [self.prepare(ring, &row0), self.prepare(ring, &row1)];
+        let prepared = [
+            self.prepare_evaluations(ring, &row0),
+            self.prepare_evaluations(ring, &row1),
+        ];
         let mut out = [
             Poly::unfilled(ring, self.kept()),
             Poly::unfilled(ring, self.kept()),
@@ -153,8 +140,9 @@ impl Division {
                 self.remainders(ring, &prepared[1], first, rows1);
                 let pairs = rows0.chunks_exact_mut(n).zip(rows1.chunks_exact_mut(n));
                 for (i, (r0, r1)) in (first..).zip(pairs) {
-                    self.divide_row(ring, i, r0, row0(i));
-                    self.divide_row(ring, i, r1, row1(i));
+                    ring.table(i).forward_many(&mut [&mut *r0, &mut *r1]);
+                    self.divide(ring, i, r0, row0(i));
+                    self.divide(ring, i, r1, row1(i));
                 }
             },
         );
@@ -170,7 +158,7 @@ impl Division {
 pub fn rescaled_pair(a: &Poly<Ntt>, b: &Poly<Ntt>, drop: usize, ring: &Ring) -> [Poly<Ntt>; 2] {
     assert_eq!(a.limbs(), b.limbs(), "operands have the same limbs");
     let division = ring.division(a.limbs(), drop, false);
-    division.divide_pair(ring, [&|i| a.row(i), &|i| b.row(i)])
+    division.quotient_pair(ring, [&|i| a.row(i), &|i| b.row(i)])
 }
 
 /// `(round(a / P), round(b / P))` as [`PolyQp::mod_down`] gives them, both halves of a row at once.
@@ -183,7 +171,7 @@ pub fn mod_down_pair(a: &PolyQp<Ntt>, b: &PolyQp<Ntt>, ring: &Ring) -> [Poly<Ntt
     let (limbs, q_len) = (a.limbs(), ring.q_len());
     let at = |i: usize| if i < q_len { i } else { i - q_len + limbs };
     ring.division(limbs, 0, true)
-        .divide_pair(ring, [&|i| a.row(at(i)), &|i| b.row(at(i))])
+        .quotient_pair(ring, [&|i| a.row(at(i)), &|i| b.row(at(i))])
 }
 
 impl Poly<Ntt> {
@@ -197,7 +185,7 @@ impl Poly<Ntt> {
     #[must_use]
     pub fn rescaled(&self, drop: usize, ring: &Ring) -> Poly<Ntt> {
         ring.division(self.limbs(), drop, false)
-            .divide(ring, |i| self.row(i))
+            .quotient(ring, |i| self.row(i))
     }
 }
 
@@ -223,7 +211,7 @@ impl PolyQp<Ntt> {
     #[must_use]
     pub fn mod_down_rescaled(&self, drop: usize, ring: &Ring) -> Poly<Ntt> {
         let (limbs, q_len) = (self.limbs(), ring.q_len());
-        ring.division(limbs, drop, true).divide(ring, |i| {
+        ring.division(limbs, drop, true).quotient(ring, |i| {
             self.row(if i < q_len { i } else { i - q_len + limbs })
         })
     }

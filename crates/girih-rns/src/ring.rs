@@ -85,10 +85,11 @@ impl Ring {
                 return Err(Error::RepeatedPrime { prime });
             }
         }
+        let pool = Pool::new();
         let tables = primes
             .iter()
             .map(|&prime| {
-                NttTable::try_new_with(n, prime, isa).map_err(|e| Error::Transform {
+                NttTable::try_new_in(n, prime, isa, &pool).map_err(|e| Error::Transform {
                     n,
                     prime,
                     why: e.to_string(),
@@ -102,7 +103,7 @@ impl Ring {
                 primes,
                 tables,
                 q_len: q.len(),
-                pool: Pool::new(),
+                pool,
                 conversions: Cache::new(),
                 divisions: Cache::new(),
                 automorphisms: Cache::new(),

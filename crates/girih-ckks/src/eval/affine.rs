@@ -1,9 +1,10 @@
 //! Sums of products and of scaled ciphertexts, relinearised and rescaled at once.
 
 use girih_he::{Error, Level, Result, State, rules};
-use girih_rns::{Ntt, Poly, Then, rescaled_pair};
+use girih_rns::{Lazy, Ntt, Poly, Then, rescaled_pair};
 
 use super::Evaluator;
+use super::mul::tensor;
 use super::rescale::MIN_FACTOR;
 use crate::Ciphertext;
 use crate::keyswitch::{Pair, switch};
@@ -78,19 +79,19 @@ impl Evaluator {
                 (zero(), zero(), None)
             }
             products => {
-                let [d0, d1, d2] = self.tensor(products);
-                (d0, d1, Some(d2))
+                let [d0, d1, d2] = tensor(products);
+                (d0.to_poly(self.ring()), d1.to_poly(self.ring()), Some(d2))
             }
         };
         self.add_linear(op, sum, state, [&mut d0, &mut d1])?;
         match (key, d2) {
             (Some(key), Some(d2)) => {
                 let then = Then {
-                    plus: [Some(&d0), Some(&d1)],
+                    plus: [Some(Lazy::from(&d0)), Some(Lazy::from(&d1))],
                     drop,
                     automorphism: None,
                 };
-                Ok(switch(&d2, key, &then, self.ring()))
+                Ok(switch(d2, key, &then, self.ring()))
             }
             _ if drop > 0 => Ok(rescaled_pair(&d0, &d1, drop, self.ring())),
             _ => Ok([d0, d1]),

@@ -1,7 +1,7 @@
 //! Products and their sums.
 
 use girih_he::{Error, Result, State, rules};
-use girih_rns::{Ntt, Poly, Then};
+use girih_rns::{Lazy, Poly, Then};
 
 use super::{Constant, Evaluator, Use};
 use crate::Ciphertext;
@@ -50,12 +50,12 @@ impl Evaluator {
     ) -> Result<Ciphertext> {
         let state = self.product_state(op, terms)?;
         let key = self.relinearization_key(op, state.level)?;
-        let [d0, d1, d2] = self.tensor(terms);
+        let [d0, d1, d2] = tensor(terms);
         let then = Then {
-            plus: [Some(&d0), Some(&d1)],
+            plus: [Some(d0), Some(d1)],
             ..Then::default()
         };
-        let [c0, c1] = switch(&d2, key, &then, self.ring());
+        let [c0, c1] = switch(d2, key, &then, self.ring());
         Ok(self.wrap(c0, c1, state))
     }
 
@@ -69,13 +69,13 @@ impl Evaluator {
         let product = self.product_state(op, terms)?;
         let state = rules::rescale(product)?;
         let key = self.relinearization_key(op, product.level)?;
-        let [d0, d1, d2] = self.tensor(terms);
+        let [d0, d1, d2] = tensor(terms);
         let then = Then {
-            plus: [Some(&d0), Some(&d1)],
+            plus: [Some(d0), Some(d1)],
             drop: self.params.chain().at(product.level).rescale_limbs,
             automorphism: None,
         };
-        let [c0, c1] = switch(&d2, key, &then, self.ring());
+        let [c0, c1] = switch(d2, key, &then, self.ring());
         Ok(self.wrap(c0, c1, state))
     }
 
@@ -88,23 +88,6 @@ impl Evaluator {
         rules::product_plain(op, state)
     }
 
-    /// `(sum a_0 b_0, sum a_0 b_1 + a_1 b_0, sum a_1 b_1)`: all products of a row are added before one
-    /// reduction.
-    pub(super) fn tensor(&self, terms: &[(&Ciphertext, &Ciphertext)]) -> [Poly<Ntt>; 3] {
-        let a0: Vec<_> = terms.iter().map(|t| t.0.c0()).collect();
-        let a1: Vec<_> = terms.iter().map(|t| t.0.c1()).collect();
-        let b0: Vec<_> = terms.iter().map(|t| t.1.c0()).collect();
-        let b1: Vec<_> = terms.iter().map(|t| t.1.c1()).collect();
-        let sum = |left: &[&Poly<Ntt>], right: &[&Poly<Ntt>]| {
-            Poly::inner_product(left, right, self.ring())
-        };
-        [
-            sum(&a0, &b0),
-            sum(&[&a0[..], &a1].concat(), &[&b1[..], &b0].concat()),
-            sum(&a1, &b1),
-        ]
-    }
-
     /// The state that all operands of a sum share.
     pub(super) fn common_state<'a>(
         &self,
@@ -114,4 +97,19 @@ impl Evaluator {
         let first = self.own(op, operands.next().ok_or(Error::EmptySum { op })?)?;
         operands.try_fold(first, |state, a| rules::sum(op, state, self.own(op, a)?))
     }
+}
+
+/// `(sum a_0 b_0, sum a_0 b_1 + a_1 b_0, sum a_1 b_1)`, row by row as the key switch needs them: all products of a row
+/// are added before one reduction.
+pub(super) fn tensor<'a>(terms: &[(&'a Ciphertext, &'a Ciphertext)]) -> [Lazy<'a>; 3] {
+    let straight = terms.iter().map(|(a, b)| (a.c0(), b.c0()));
+    let crossed = terms
+        .iter()
+        .flat_map(|(a, b)| [(a.c0(), b.c1()), (a.c1(), b.c0())]);
+    let last = terms.iter().map(|(a, b)| (a.c1(), b.c1()));
+    [
+        Lazy::Products(straight.collect()),
+        Lazy::Products(crossed.collect()),
+        Lazy::Products(last.collect()),
+    ]
 }

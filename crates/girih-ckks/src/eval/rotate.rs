@@ -192,7 +192,7 @@ impl SharedDigits {
 /// What follows the switch of `a_1`: `a_0` is added, the automorphism applied.
 fn after<'a>(a: &'a Ciphertext, key: &GaloisKey) -> Then<'a> {
     Then {
-        plus: [Some(a.c0()), None],
+        plus: [Some(a.c0().into()), None],
         drop: 0,
         automorphism: Some(key.element),
     }

@@ -11,6 +11,7 @@ use super::{Kernels, PrimeClass};
 use crate::isa::Isa;
 use crate::modulus::Modulus;
 
+mod convert;
 mod dot;
 mod ntt;
 mod random;
@@ -51,8 +52,8 @@ const fn kernels<const WIDE: bool>(class: PrimeClass) -> Kernels {
         permute_mul_sub: rows::permute_mul_sub,
         inner_product: dot::inner_product,
         inner_product_pair: dot::inner_product_pair,
-        base_convert_quotients: rows::base_convert_quotients,
-        base_convert: dot::base_convert,
+        base_convert_prepare: convert::base_convert_prepare,
+        base_convert: convert::base_convert,
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Element-wise kernels take raw pointers because the output may be one of the inputs.
 
-use super::{ConvertTarget, Dot, Kernels, Plan, PrimeClass, Roots};
+use super::convert::{CHUNK, ConvertSources, ConvertTarget};
+use super::{Dot, Kernels, Plan, PrimeClass, Roots};
 use crate::isa::Isa;
 use crate::modulus::{Modulus, ShoupPair};
 use crate::permutation::Permutation;
@@ -35,7 +36,7 @@ const fn kernels(class: PrimeClass) -> Kernels {
         permute_mul_sub,
         inner_product,
         inner_product_pair,
-        base_convert_quotients,
+        base_convert_prepare,
         base_convert,
     }
 }
@@ -280,29 +281,36 @@ pub(super) unsafe fn inner_product_pair(
     }
 }
 
-pub(super) unsafe fn base_convert_quotients(v: &mut [u64], y: &[&[u64]], inverses: &[f64]) {
-    for (i, v) in v.iter_mut().enumerate() {
-        let quotient = y.iter().zip(inverses).fold(0.0, |sum, (y, inverse)| {
-            (y[i] as f64).mul_add(*inverse, sum)
-        });
-        *v = quotient.round_ties_even() as u64;
+pub(super) unsafe fn base_convert_prepare(sources: &ConvertSources, out: &mut [u64], x: &[&[u64]]) {
+    let k = sources.primes.len();
+    for column in 0..x[0].len() {
+        let start = column / CHUNK * CHUNK * (k + 1) + column % CHUNK;
+        let mut sum = 0.0_f64;
+        for (i, (prime, x)) in sources.primes.iter().zip(x).enumerate() {
+            let y = prime.q.mul_shoup(x[column], prime.inverse);
+            sum = (y as f64).mul_add(prime.reciprocal, sum);
+            out[start + i * CHUNK] = y;
+        }
+        out[start + k * CHUNK] = sum.round_ties_even() as u64;
     }
 }
 
 pub(super) unsafe fn base_convert(
+    sources: &ConvertSources,
     targets: &[&ConvertTarget],
     out: &mut [&mut [u64]],
-    y: &[&[u64]],
-    v: Option<&[u64]>,
+    input: &[u64],
 ) {
+    let rows = sources.rows();
     for (target, out) in targets.iter().zip(out) {
-        let p = &target.p;
-        for (i, o) in out.iter_mut().enumerate() {
-            let sum = y.iter().zip(&target.factors).fold(0_u128, |sum, (y, f)| {
-                sum + u128::from(y[i]) * u128::from(*f)
+        for (column, o) in out.iter_mut().enumerate() {
+            let start = column / CHUNK * CHUNK * rows + column % CHUNK;
+            let terms = target.factors.iter().enumerate();
+            // At most 4096 products below 2^100: no overflow.
+            let sum = terms.fold(0_u128, |sum, (k, f)| {
+                sum + u128::from(input[start + k * CHUNK]) * u128::from(*f)
             });
-            let excess = v.map_or(0, |v| p.mul_shoup(v[i], target.product));
-            *o = p.sub(p.reduce_u128(sum), excess);
+            *o = target.p.reduce_u128(sum);
         }
     }
 }

@@ -1,16 +1,16 @@
-//! Sums of products with four lanes of doubles: inner products and base conversion.
+//! Sums of products with four lanes of doubles: inner products.
 //!
 //! Every product is reduced by itself to less than 0.9 q in size, and three of them are added to at most
 //! q before the sum is brought back to q/2: `(1 + 3 * 0.9) q < 2^52`.
 
 use std::arch::x86_64::*;
 
-use super::super::{ConvertTarget, Dot};
-use super::{Consts, F, balance, load, positive, product, store, times, to_doubles, to_words};
+use super::super::Dot;
+use super::{Consts, balance, load, positive, product, store, to_doubles, to_words};
 use crate::modulus::Modulus;
 
 /// Products summed between reductions of the sum.
-const RUN: usize = 3;
+pub(super) const RUN: usize = 3;
 
 /// Inner products of the same left rows with B sets of right rows.
 ///
@@ -82,48 +82,4 @@ pub(super) unsafe fn inner_product_pair(
 ) {
     // SAFETY: the caller checked the lengths.
     unsafe { dot_all(q, out, dot, b) }
-}
-
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn base_convert(
-    targets: &[&ConvertTarget],
-    out: &mut [&mut [u64]],
-    y: &[&[u64]],
-    v: Option<&[u64]>,
-) {
-    let inputs: Vec<&[u64]> = y.iter().copied().chain(v).collect();
-    for (target, out) in targets.iter().zip(out) {
-        let p = &target.p;
-        let c = Consts::new(p);
-        // Subtracting v [Q]_p adds v (p - [Q]_p).
-        let excess = v.map(|_| p.neg(target.product.w));
-        let factors: Vec<u64> = target.factors.iter().copied().chain(excess).collect();
-        let pairs: Vec<(F, F)> = factors
-            .iter()
-            .map(|f| {
-                let w = p.centre(*f) as f64;
-                (_mm256_set1_pd(w), _mm256_set1_pd(w / p.value() as f64))
-            })
-            .collect();
-        let whole = out.len() - out.len() % 4;
-        for at in (0..whole).step_by(4) {
-            let mut sum = c.zero;
-            for (k, (row, (w, ratio))) in inputs.iter().zip(&pairs).enumerate() {
-                // SAFETY: words at..at + 4 lie in the row.
-                let x = to_doubles(&c, unsafe { load(row.as_ptr().add(at)) });
-                sum = _mm256_add_pd(sum, times(&c, x, *w, *ratio));
-                if k % RUN == RUN - 1 {
-                    sum = balance(&c, sum);
-                }
-            }
-            let residue = positive(&c, balance(&c, sum));
-            // SAFETY: words at..at + 4 lie in the row.
-            unsafe { store(out.as_mut_ptr().add(at), to_words(&c, residue)) }
-        }
-        for (i, o) in out.iter_mut().enumerate().skip(whole) {
-            let terms = inputs.iter().zip(&factors);
-            *o = terms.fold(0, |sum, (row, f)| p.mul_add(p.reduce(row[i]), *f, sum));
-        }
-    }
 }

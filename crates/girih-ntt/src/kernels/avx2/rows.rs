@@ -417,26 +417,3 @@ pub(super) unsafe fn centred(q: &Modulus, out: &mut [u64], a: &[u64], p: &Modulu
     // SAFETY: the scalar kernel only needs equal lengths.
     unsafe { scalar::centred(q, &mut out[whole..], &a[whole..], p) }
 }
-
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn base_convert_quotients(v: &mut [u64], y: &[&[u64]], inverses: &[f64]) {
-    let magic = _mm256_set1_pd((1_u64 << 52) as f64);
-    let whole = v.len() - v.len() % 4;
-    for at in (0..whole).step_by(4) {
-        let mut sum = _mm256_setzero_pd();
-        for (row, inverse) in y.iter().zip(inverses) {
-            // SAFETY: words at..at + 4 lie in the row.
-            let x = _mm256_castsi256_pd(unsafe { load(row.as_ptr().add(at)) });
-            let x = _mm256_sub_pd(_mm256_or_pd(x, magic), magic);
-            sum = _mm256_fmadd_pd(x, _mm256_set1_pd(*inverse), sum);
-        }
-        // Adding 2^52 rounds to nearest, ties to even.
-        let words = _mm256_xor_pd(_mm256_add_pd(sum, magic), magic);
-        // SAFETY: words at..at + 4 lie in the row.
-        unsafe { store(v.as_mut_ptr().add(at), _mm256_castpd_si256(words)) }
-    }
-    let rest: Vec<&[u64]> = y.iter().map(|row| &row[whole..]).collect();
-    // SAFETY: the scalar kernel only needs equal lengths.
-    unsafe { scalar::base_convert_quotients(&mut v[whole..], &rest, inverses) }
-}

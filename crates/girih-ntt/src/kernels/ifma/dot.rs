@@ -1,4 +1,4 @@
-//! Sums of products with eight 52-bit lanes: inner products and base conversion.
+//! Sums of products with eight 52-bit lanes: inner products.
 //!
 //! The low and high halves of the products are summed in two 64-bit accumulators, and one reduction
 //! follows for the whole sum. A high half is below `a b / 2^52`; sums whose high halves may reach 2^52
@@ -6,16 +6,11 @@
 
 use std::arch::x86_64::*;
 
-use super::super::{ConvertTarget, Dot, scalar};
+use super::super::{Dot, scalar};
 use super::rows::load_group;
 use super::{Consts, V, load, shrink, splat, store, times};
-use crate::modulus::{MODULUS_BITS, Modulus};
+use crate::modulus::Modulus;
 use crate::permutation::Group;
-
-/// Words of a row that a base conversion keeps at hand while it serves all targets.
-const CHUNK: usize = 64;
-/// Targets whose accumulators fit the registers together, for two vectors each.
-const TILE: usize = 4;
 
 /// The constants of the reduction that ends a sum of products.
 struct Fold {
@@ -165,135 +160,6 @@ pub(super) unsafe fn inner_product_pair(
     unsafe {
         let at = dot_blocks::<2, 4>(&fold, out, dot, b, 0, n);
         dot_blocks::<2, 1>(&fold, out, dot, b, at, n);
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-pub(super) unsafe fn base_convert_quotients(v: &mut [u64], y: &[&[u64]], inverses: &[f64]) {
-    let n = v.len();
-    let mut at = 0;
-    while at < n {
-        let mask = if n - at >= 8 {
-            0xff
-        } else {
-            (1_u8 << (n - at)) - 1
-        };
-        let mut sum = _mm512_setzero_pd();
-        for (row, inverse) in y.iter().zip(inverses) {
-            // SAFETY: the mask covers words of the row only.
-            let x = unsafe { _mm512_maskz_loadu_epi64(mask, row.as_ptr().add(at).cast()) };
-            sum = _mm512_fmadd_pd(_mm512_cvtepu64_pd(x), _mm512_set1_pd(*inverse), sum);
-        }
-        // To nearest, ties to even.
-        let rounded =
-            _mm512_cvt_roundpd_epu64::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(sum);
-        // SAFETY: the mask covers words of the row only.
-        unsafe { _mm512_mask_storeu_epi64(v.as_mut_ptr().add(at).cast(), mask, rounded) }
-        at += 8;
-    }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-pub(super) unsafe fn base_convert(
-    targets: &[&ConvertTarget],
-    out: &mut [&mut [u64]],
-    y: &[&[u64]],
-    v: Option<&[u64]>,
-) {
-    let n = out[0].len();
-    let inputs: Vec<&[u64]> = y.iter().copied().chain(v).collect();
-    let terms = inputs.len();
-    // Tile by tile the factors of each input; subtracting v [Q]_p adds v (p - [Q]_p).
-    let factors: Vec<Vec<u64>> = targets
-        .chunks(TILE)
-        .map(|tile| {
-            (0..terms)
-                .flat_map(|k| tile.iter().map(move |t| (k, t)))
-                .map(|(k, t)| match t.factors.get(k) {
-                    Some(factor) => *factor,
-                    None => t.p.neg(t.product.w),
-                })
-                .collect()
-        })
-        .collect();
-    let folds: Vec<Fold> = targets
-        .iter()
-        .map(|t| Fold::new(&t.p, terms, 1 << MODULUS_BITS))
-        .collect();
-    // Rows lie a power of two apart, in the same cache sets: work on a contiguous copy of a chunk.
-    let mut chunk = vec![0; CHUNK * terms];
-    let mut at = 0;
-    while at < n {
-        let len = CHUNK.min(n - at);
-        for (copy, row) in chunk.chunks_exact_mut(CHUNK).zip(&inputs) {
-            copy[..len].copy_from_slice(&row[at..at + len]);
-        }
-        let tiles = factors
-            .iter()
-            .zip(folds.chunks(TILE))
-            .zip(out.chunks_mut(TILE));
-        for ((factors, folds), rows) in tiles {
-            match rows.len() {
-                4 => convert_chunk::<4>(&chunk, factors, folds, rows, at, len),
-                3 => convert_chunk::<3>(&chunk, factors, folds, rows, at, len),
-                2 => convert_chunk::<2>(&chunk, factors, folds, rows, at, len),
-                _ => convert_chunk::<1>(&chunk, factors, folds, rows, at, len),
-            }
-        }
-        at += len;
-    }
-}
-
-/// Words `at..at + len` of T output rows from a contiguous chunk of all inputs.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-fn convert_chunk<const T: usize>(
-    chunk: &[u64],
-    factors: &[u64],
-    folds: &[Fold],
-    out: &mut [&mut [u64]],
-    at: usize,
-    len: usize,
-) {
-    let factors = factors.as_chunks::<T>().0;
-    let folds: &[Fold; T] = folds.first_chunk().expect("a tile has T targets");
-    let mut inside = 0;
-    while inside < len {
-        let mut sums = [[[_mm512_setzero_si512(); 2]; 2]; T];
-        for (row, factors) in chunk.chunks_exact(CHUNK).zip(factors) {
-            let x: &[u64; 16] = row[inside..]
-                .first_chunk()
-                .expect("chunks are whole vectors");
-            // SAFETY: sixteen words.
-            let x = unsafe { [load(x.as_ptr()), load(x.as_ptr().add(8))] };
-            for (sums, factor) in sums.iter_mut().zip(factors) {
-                let factor = splat(*factor);
-                multiply_add(&mut sums[0], x[0], factor);
-                multiply_add(&mut sums[1], x[1], factor);
-            }
-        }
-        let count = 16.min(len - inside);
-        for ((sums, fold), out) in sums.iter().zip(folds).zip(out.iter_mut()) {
-            let words = &mut out[at + inside..at + inside + count];
-            if let Some(words) = words.first_chunk_mut::<16>() {
-                // SAFETY: sixteen words.
-                unsafe {
-                    store(words.as_mut_ptr(), fold.apply(sums[0]));
-                    store(words.as_mut_ptr().add(8), fold.apply(sums[1]));
-                }
-            } else {
-                let mut rest = [0; 16];
-                // SAFETY: sixteen words.
-                unsafe {
-                    store(rest.as_mut_ptr(), fold.apply(sums[0]));
-                    store(rest.as_mut_ptr().add(8), fold.apply(sums[1]));
-                }
-                words.copy_from_slice(&rest[..count]);
-            }
-        }
-        inside += 16;
     }
 }
 

@@ -20,6 +20,9 @@ const MIN: usize = 2 * TAIL;
 const TAIL_WORDS: usize = tail_words(LANES_LOG);
 const TAIL_HEAD: usize = tail_head(LANES_LOG);
 
+/// How many tails ahead twiddles are asked for.
+const AHEAD: usize = 8;
+
 /// Between the passes of an inverse transform values are below `2^BETWEEN_LOG q`.
 const BETWEEN_LOG: u32 = 2;
 /// A sum of an inverse transform is below `2^LIMIT_LOG q < 2^52`.
@@ -154,6 +157,18 @@ fn vectors(tw: *const u64, i: usize) -> (V, V) {
     let at = TAIL_HEAD + 16 * i;
     // SAFETY: the plan holds vector pair i of this tail.
     unsafe { (load(tw.add(at)), load(tw.add(at + 8))) }
+}
+
+/// Asks for `len` words `ahead` of an address. A table comes from memory once in a while, and its stream has
+/// too many neighbours for the hardware to run ahead of it.
+#[inline]
+fn prefetch(from: *const u64, ahead: usize, len: usize) {
+    for line in 0..len / 8 {
+        // An address only: it may lie beyond the table.
+        let at = from.wrapping_add(ahead + 8 * line);
+        // SAFETY: a prefetch does not access memory.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
 }
 
 /// LOG forward stages on words `row[i stride + ..]`, `i < 2^LOG`.
@@ -302,6 +317,7 @@ fn tail<const WIDE: bool>(c: &Consts, row: *mut u64, count: usize, tw: *const u6
         let (row, tw) = unsafe { (row.add(2 * TAIL * pair), tw.add(2 * TAIL_WORDS * pair)) };
         // SAFETY: as above.
         let tws = unsafe { [tw, tw.add(TAIL_WORDS)] };
+        prefetch(tw, AHEAD * TAIL_WORDS, 2 * TAIL_WORDS);
         let mut v = [[c.zero; 8]; 2];
         for (i, v) in v.as_flattened_mut().iter_mut().enumerate() {
             // SAFETY: two blocks have 128 words.
@@ -360,6 +376,7 @@ fn inverse_tail<const WIDE: bool>(c: &Consts, row: *mut u64, count: usize, tw: *
         let (row, tw) = unsafe { (row.add(2 * TAIL * pair), tw.add(2 * TAIL_WORDS * pair)) };
         // SAFETY: as above.
         let tws = unsafe { [tw, tw.add(TAIL_WORDS)] };
+        prefetch(tw, AHEAD * TAIL_WORDS, 2 * TAIL_WORDS);
         let mut v = [[c.zero; 8]; 2];
         for (i, v) in v.as_flattened_mut().iter_mut().enumerate() {
             // SAFETY: two blocks have 128 words.

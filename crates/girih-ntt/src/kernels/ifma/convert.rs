@@ -1,0 +1,210 @@
+//! Base conversion with eight 52-bit lanes.
+//!
+//! A tile of four targets and two vectors keeps sixteen accumulators in registers; each factor is loaded
+//! once for four multiply-adds. The factors carry 2^52, so that one Montgomery step reduces the whole sum: with
+//! `m = low p^-1 mod 2^52` the low halves of `low` and `m p` are equal, and what is left of
+//! `2^-52 (high 2^52 + low - m p)` is `high - floor(m p / 2^52)`.
+
+use std::arch::x86_64::*;
+
+use super::super::convert::{CHUNK, ConvertSources, ConvertTarget};
+use super::{Consts, V, canonical, load, shrink, splat, store, times};
+
+/// Targets of one tile.
+const TILE: usize = 4;
+/// Vectors of a chunk.
+const VECTORS: usize = CHUNK / 8;
+
+/// The constants that end the sums of one target.
+struct Fold {
+    p: V,
+    p2: V,
+    inverse: V,
+    /// 2^52, as a factor.
+    r52: [V; 2],
+    c: Consts,
+    growth: u64,
+}
+
+impl Fold {
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+    fn new(target: &ConvertTarget, growth: u64) -> Fold {
+        Fold {
+            p: splat(target.p.value()),
+            p2: splat(2 * target.p.value()),
+            inverse: splat(target.inverse),
+            r52: [splat(target.p.r52().w), splat(target.p.r52().quotient)],
+            c: Consts::new(&target.p),
+            growth,
+        }
+    }
+
+    /// `2^-52 (2^52 high + low) mod p` for a high sum below `growth p`.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+    fn apply(&self, [low, high]: [V; 2]) -> V {
+        let zero = _mm512_setzero_si512();
+        let m = _mm512_madd52lo_epu64(zero, low, self.inverse);
+        let below = _mm512_madd52hi_epu64(zero, m, self.p);
+        let high = _mm512_add_epi64(high, _mm512_srli_epi64::<52>(low));
+        // In (0, (growth + 1) p).
+        let r = _mm512_sub_epi64(_mm512_add_epi64(high, self.p), below);
+        match self.growth {
+            0 | 1 => _mm512_min_epu64(r, _mm512_sub_epi64(r, self.p)),
+            2 | 3 => {
+                let r = _mm512_min_epu64(r, _mm512_sub_epi64(r, self.p2));
+                _mm512_min_epu64(r, _mm512_sub_epi64(r, self.p))
+            }
+            // 4096 terms of 50 bits: r is below (2^10 + 1) p, more than 52 bits.
+            _ => {
+                let top = _mm512_srli_epi64::<52>(r);
+                let bottom = shrink(&self.c, _mm512_and_si512(r, self.c.mask));
+                let top = times::<false>(&self.c, top, self.r52[0], self.r52[1]);
+                let r = _mm512_add_epi64(canonical(&self.c, bottom), canonical(&self.c, top));
+                _mm512_min_epu64(r, _mm512_sub_epi64(r, self.p))
+            }
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+pub(in super::super) unsafe fn base_convert_prepare(
+    sources: &ConvertSources,
+    out: &mut [u64],
+    x: &[&[u64]],
+) {
+    let rows = sources.rows();
+    let last = rows - 1;
+    let columns = x[0].len();
+    for (i, (prime, x)) in sources.primes.iter().zip(x).enumerate() {
+        let c = Consts::new(&prime.q);
+        let (w, quotient) = (splat(prime.inverse.w), splat(prime.inverse.quotient));
+        let reciprocal = _mm512_set1_pd(prime.reciprocal);
+        for (chunk, block) in out.chunks_exact_mut(rows * CHUNK).enumerate() {
+            let start = chunk * CHUNK;
+            let (y, sums) = block.split_at_mut(last * CHUNK);
+            let y = &mut y[i * CHUNK..(i + 1) * CHUNK];
+            for vector in 0..VECTORS {
+                let at = start + 8 * vector;
+                if at >= columns {
+                    break;
+                }
+                let mask = lanes(columns - at);
+                // SAFETY: the mask covers words of the row only; a chunk has CHUNK words.
+                unsafe {
+                    let value = _mm512_maskz_loadu_epi64(mask, x.as_ptr().add(at).cast());
+                    let value = canonical(&c, times::<false>(&c, value, w, quotient));
+                    store(y.as_mut_ptr().add(8 * vector), value);
+                    let sum = sums.as_mut_ptr().add(8 * vector);
+                    let before = if i == 0 {
+                        _mm512_setzero_pd()
+                    } else {
+                        _mm512_castsi512_pd(load(sum))
+                    };
+                    let after = _mm512_fmadd_pd(_mm512_cvtepu64_pd(value), reciprocal, before);
+                    let after = if i + 1 == last {
+                        // To nearest, ties to even.
+                        _mm512_cvt_roundpd_epu64::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(
+                            after,
+                        )
+                    } else {
+                        _mm512_castpd_si512(after)
+                    };
+                    store(sum, after);
+                }
+            }
+        }
+    }
+}
+
+/// The first `count` lanes, or all.
+#[inline]
+fn lanes(count: usize) -> u8 {
+    if count >= 8 { 0xff } else { (1 << count) - 1 }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+pub(in super::super) unsafe fn base_convert(
+    sources: &ConvertSources,
+    targets: &[&ConvertTarget],
+    out: &mut [&mut [u64]],
+    input: &[u64],
+) {
+    let rows = sources.rows();
+    let growth = sources.growth();
+    // Tile by tile the factors of each row.
+    let factors: Vec<Vec<u64>> = targets
+        .chunks(TILE)
+        .map(|tile| {
+            (0..rows)
+                .flat_map(|k| tile.iter().map(move |t| t.shifted[k]))
+                .collect()
+        })
+        .collect();
+    let folds: Vec<Fold> = targets.iter().map(|t| Fold::new(t, growth)).collect();
+    for (chunk, block) in input.chunks_exact(rows * CHUNK).enumerate() {
+        let tiles = factors
+            .iter()
+            .zip(folds.chunks(TILE))
+            .zip(out.chunks_mut(TILE));
+        for ((factors, folds), out) in tiles {
+            let at = chunk * CHUNK;
+            match out.len() {
+                4 => convert_chunk::<4>(block, factors, folds, out, at),
+                3 => convert_chunk::<3>(block, factors, folds, out, at),
+                2 => convert_chunk::<2>(block, factors, folds, out, at),
+                _ => convert_chunk::<1>(block, factors, folds, out, at),
+            }
+        }
+    }
+}
+
+/// Words `at..` of T output rows from a chunk of all inputs.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+fn convert_chunk<const T: usize>(
+    block: &[u64],
+    factors: &[u64],
+    folds: &[Fold],
+    out: &mut [&mut [u64]],
+    at: usize,
+) {
+    let factors = factors.as_chunks::<T>().0;
+    let folds: &[Fold; T] = folds.first_chunk().expect("a tile has T targets");
+    let len = CHUNK.min(out[0].len() - at);
+    let mut inside = 0;
+    while inside < len {
+        let mut sums = [[[_mm512_setzero_si512(); 2]; 2]; T];
+        for (row, factors) in block.chunks_exact(CHUNK).zip(factors) {
+            let x: &[u64; 16] = row[inside..]
+                .first_chunk()
+                .expect("chunks are whole vectors");
+            // SAFETY: sixteen words.
+            let x = unsafe { [load(x.as_ptr()), load(x.as_ptr().add(8))] };
+            for (sums, factor) in sums.iter_mut().zip(factors) {
+                let factor = splat(*factor);
+                for (sum, x) in sums.iter_mut().zip(x) {
+                    sum[0] = _mm512_madd52lo_epu64(sum[0], x, factor);
+                    sum[1] = _mm512_madd52hi_epu64(sum[1], x, factor);
+                }
+            }
+        }
+        for ((sums, fold), out) in sums.iter().zip(folds).zip(out.iter_mut()) {
+            for (v, sum) in sums.iter().enumerate() {
+                let from = at + inside + 8 * v;
+                if from < out.len() {
+                    let mask = lanes(out.len() - from);
+                    // SAFETY: the mask covers words of the row only.
+                    unsafe {
+                        let place = out.as_mut_ptr().add(from).cast();
+                        _mm512_mask_storeu_epi64(place, mask, fold.apply(*sum));
+                    }
+                }
+            }
+        }
+        inside += 16;
+    }
+}

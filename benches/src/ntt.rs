@@ -12,8 +12,8 @@ use crate::record::{Effort, Record, Timing, human_ns};
 
 /// Degrees of the transforms.
 const LOG_NS: [u32; 4] = [13, 14, 15, 16];
-/// Below 2^46.75 a transform of any degree runs without reductions: where the default limbs lie.
-const DEFAULT_LIMIT: u64 = (1 << 52) / 38;
+/// Below 2^46.14 a transform of any degree runs without reductions: where the default limbs lie.
+const DEFAULT_LIMIT: u64 = (1 << 52) / 58;
 /// The largest primes that girih's transforms take.
 const WIDE_LIMIT: u64 = 1 << 50;
 /// Degree at which the row kernels are compared: a row of 128 KiB.

@@ -50,8 +50,7 @@ pub fn run(isa: Isa, log_ns: impl IntoIterator<Item = u32>) -> String {
 /// Primes at the borders of every class for transforms of length `n`: the smallest, some between, the
 /// two beside the reduction-free bound, and the largest.
 pub fn border_primes(n: usize) -> Vec<u64> {
-    let growth = (2 * u64::from(n.ilog2()) + 4).max(32);
-    let bound = (1_u64 << 52) / growth;
+    let bound = PrimeClass::reduction_free_bound(n);
     let mut all: Vec<u64> = [1_u64 << 20, 1 << 31, 1 << 40, bound, 1 << 48, 1 << 50]
         .into_iter()
         .flat_map(|limit| primes::below(n, limit).take(1))

@@ -32,7 +32,7 @@ const MAX_TERMS: usize = 4096;
 /// How far a transform may let its values grow before it reduces them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PrimeClass {
-    /// `(2 log2 n + 4) q < 2^52` and `32 q < 2^52`: no reduction inside a forward transform.
+    /// `(2 log2 n + 24) q < 2^52`: no reduction inside a forward transform. All of 46 bits belong here.
     ReductionFree,
     /// `q < 2^50`: one conditional subtraction a butterfly.
     Wide,
@@ -41,12 +41,18 @@ pub enum PrimeClass {
 impl PrimeClass {
     /// The class of `q` for transforms of length `n`.
     pub fn of(q: &Modulus, n: usize) -> PrimeClass {
-        let growth = (2 * u64::from(n.max(1).ilog2()) + 4).max(32);
-        if q.value() < (1 << 52) / growth {
+        if q.value() < PrimeClass::reduction_free_bound(n) {
             PrimeClass::ReductionFree
         } else {
             PrimeClass::Wide
         }
+    }
+
+    /// The end of the reduction-free primes for transforms of length `n`: from 2^46.14 for n = 2^17 to
+    /// 2^46.36 for n = 2^13.
+    pub fn reduction_free_bound(n: usize) -> u64 {
+        let growth = 2 * u64::from(n.max(1).ilog2()) + 24;
+        (1 << 52) / growth
     }
 }
 
@@ -128,8 +134,8 @@ pub(crate) struct Plan {
     inverse: Buf,
     /// `n^-1` and `psi^-brv(1) n^-1`: what the last stage of the inverse multiplies by.
     last: [ShoupPair; 2],
-    /// The order of work of a vector transform.
-    steps: Vec<Step>,
+    /// The order of work of a vector transform, forward and inverse.
+    steps: [Vec<Step>; 2],
 }
 
 impl Kernels {
@@ -500,7 +506,7 @@ impl Roots {
 
 impl Plan {
     /// A plan whose tables are the given words.
-    fn new(roots: &Roots, forward: &[u64], inverse: &[u64], steps: Vec<Step>) -> Plan {
+    fn new(roots: &Roots, forward: &[u64], inverse: &[u64], steps: [Vec<Step>; 2]) -> Plan {
         let pool = &roots.pool;
         Plan {
             n: roots.n,

@@ -26,7 +26,7 @@ const fn kernels<const WIDE: bool>(class: PrimeClass) -> Kernels {
     Kernels {
         isa: Isa::Avx512Ifma,
         class,
-        ntt_plan: ntt::ntt_plan,
+        ntt_plan: ntt::ntt_plan::<WIDE>,
         ntt_forward: ntt::ntt_forward::<WIDE>,
         ntt_inverse: ntt::ntt_inverse::<WIDE>,
         add: rows::add,

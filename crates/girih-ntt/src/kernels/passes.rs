@@ -2,19 +2,23 @@
 //!
 //! A transform of `2^L`-lane vectors is a list of steps. A *pass* runs up to four stages on one block:
 //! it loads strided vectors, works in registers, stores them. A *tail* runs the last `2 L` stages on
-//! contiguous groups of `4^L` words: L stages across vectors, a transposition, and L more. The forward
-//! transform takes the steps in order, the inverse backwards; twiddles lie in forward order.
+//! contiguous groups of `4^L` words. Both directions go through the blocks of a row from its beginning;
+//! twiddles lie in the order of one direction's steps.
 
-use crate::modulus::ShoupPair;
+use std::collections::HashMap;
+
+/// Blocks of at most 2^12 words, which the first-level cache holds, run pass after pass; larger ones
+/// finish one part after the other.
+const CACHED: usize = 1 << 12;
 
 /// How the stages of a transform are divided into steps.
 pub(super) struct Schedule {
     /// log2 of the lanes of a vector.
     pub(super) lanes_log: u32,
-    /// Stages of each pass over the whole row.
-    pub(super) outer: &'static [u32],
-    /// Stages of each pass over one block, which runs all its steps before the next block is touched.
-    pub(super) inner: &'static [u32],
+    /// Stages of each pass.
+    pub(super) passes: &'static [u32],
+    /// Words of a tail's twiddles.
+    pub(super) tail_words: usize,
 }
 
 /// One step of a transform, on words `start..start + len`.
@@ -28,29 +32,73 @@ pub(super) struct Step {
 }
 
 impl Schedule {
-    /// The steps of a transform of `n` words, in forward order.
-    pub(super) fn steps(&self, n: usize) -> Vec<Step> {
+    /// The steps of a forward transform of `n` words in their order, blocks before their parts.
+    pub(super) fn forward_steps(&self, n: usize) -> Vec<Step> {
         let mut steps = Vec::new();
-        let mut cached = n;
-        for log in self.outer {
-            for start in (0..n).step_by(cached) {
-                self.push(&mut steps, *log, start, cached);
-            }
-            cached >>= log;
-        }
-        for block in (0..n).step_by(cached) {
-            let mut len = cached;
-            for log in self.inner {
-                for inside in (0..cached).step_by(len) {
-                    self.push(&mut steps, *log, block + inside, len);
-                }
-                len >>= log;
-            }
-            self.push(&mut steps, 0, block, cached);
-        }
-        let stages: u32 = self.outer.iter().chain(self.inner).sum();
-        debug_assert_eq!(stages + 2 * self.lanes_log, n.ilog2());
+        self.descend(&mut steps, 0, n, self.passes, true);
         steps
+    }
+
+    /// The steps of an inverse transform of `n` words in their order, blocks after their parts.
+    pub(super) fn inverse_steps(&self, n: usize) -> Vec<Step> {
+        let mut steps = Vec::new();
+        self.descend(&mut steps, 0, n, self.passes, false);
+        steps
+    }
+
+    /// Points the steps `to` at the twiddles of the mirrored blocks `n - start - len..n - start` of `from`.
+    pub(super) fn mirror(n: usize, from: &[Step], to: &mut [Step]) {
+        let places: HashMap<(u32, usize, usize), usize> = from
+            .iter()
+            .map(|s| ((s.log, s.len, s.start), s.twiddles))
+            .collect();
+        for step in to {
+            step.twiddles = places[&(step.log, step.len, n - step.start - step.len)];
+        }
+    }
+
+    fn descend(
+        &self,
+        steps: &mut Vec<Step>,
+        start: usize,
+        len: usize,
+        passes: &[u32],
+        forward: bool,
+    ) {
+        if let [log, rest @ ..] = passes
+            && len > CACHED
+        {
+            if forward {
+                self.push(steps, *log, start, len);
+            }
+            let part = len >> log;
+            for start in (start..start + len).step_by(part) {
+                self.descend(steps, start, part, rest, forward);
+            }
+            if !forward {
+                self.push(steps, *log, start, len);
+            }
+            return;
+        }
+        if !forward {
+            self.push(steps, 0, start, len);
+        }
+        // The length of a pass's blocks is what the passes after it and the tail leave.
+        let levels = (0..passes.len()).map(|i| {
+            let rest: u32 = passes[i..].iter().sum();
+            (passes[i], 1 << (rest + 2 * self.lanes_log))
+        });
+        let level = |(log, part): (u32, usize), steps: &mut Vec<Step>| {
+            for start in (start..start + len).step_by(part) {
+                self.push(steps, log, start, part);
+            }
+        };
+        if forward {
+            levels.for_each(|l| level(l, steps));
+            self.push(steps, 0, start, len);
+        } else {
+            levels.rev().for_each(|l| level(l, steps));
+        }
     }
 
     fn push(&self, steps: &mut Vec<Step>, log: u32, start: usize, len: usize) {
@@ -66,45 +114,31 @@ impl Schedule {
     /// Words of a step's twiddles.
     fn words(&self, step: &Step) -> usize {
         if step.log > 0 {
-            pass_words(step.log)
+            tree_words(step.log)
         } else {
-            (step.len >> (2 * self.lanes_log)) * tail_words(self.lanes_log)
+            (step.len >> (2 * self.lanes_log)) * self.tail_words
         }
     }
 
-    /// The twiddles of all steps, given the two words that stand for power `i` of the bit-reversed list.
+    /// The twiddles of all steps: `pass` appends those of a step, `tail` those of the tail that begins
+    /// at a word. Both get the node of the tree of twiddles at which the block hangs.
     pub(super) fn lay_out(
         &self,
         n: usize,
         steps: &[Step],
-        encode: impl Fn(usize) -> [u64; 2],
+        pass: impl Fn(&mut Vec<u64>, &Step, usize),
+        tail: impl Fn(&mut Vec<u64>, usize, usize),
     ) -> Vec<u64> {
         let mut out = Vec::new();
-        let lanes = 1 << self.lanes_log;
         for step in steps {
             debug_assert_eq!(out.len(), step.twiddles);
             if step.log > 0 {
-                push_tree(
-                    &mut out,
-                    n / step.len + step.start / step.len,
-                    step.log,
-                    &encode,
-                );
+                pass(&mut out, step, (n + step.start) / step.len);
                 continue;
             }
-            let tail = lanes * lanes;
-            for start in (step.start..step.start + step.len).step_by(tail) {
-                let root = (n + start) / tail;
-                push_tree(&mut out, root, self.lanes_log, &encode);
-                // After the transposition lane k works on the k-th vector's words.
-                for stage in 0..self.lanes_log {
-                    for i in 0..1 << stage {
-                        for half in 0..2 {
-                            let of = |k: usize| (((root * lanes) + k) << stage) + i;
-                            out.extend((0..lanes).map(|k| encode(of(k))[half]));
-                        }
-                    }
-                }
+            let words = 1 << (2 * self.lanes_log);
+            for start in (step.start..step.start + step.len).step_by(words) {
+                tail(&mut out, start, (n + start) / words);
             }
         }
         out
@@ -114,39 +148,39 @@ impl Schedule {
 /// Pads trees of broadcast pairs to whole cache lines.
 const LINE: usize = 8;
 
-/// Words of the `2^log - 1` pairs of a pass.
-const fn pass_words(log: u32) -> usize {
-    (2 * ((1 << log) - 1_usize)).next_multiple_of(LINE)
+/// Words of the `2^log - 1` broadcast pairs of a tree; at least one word is left over.
+pub(super) const fn tree_words(log: u32) -> usize {
+    (spare_word(log) + 1).next_multiple_of(LINE)
 }
 
-/// Words of a tail's broadcast pairs: where its vector pairs begin.
-pub(super) const fn tail_head(lanes_log: u32) -> usize {
-    pass_words(lanes_log)
-}
-
-/// Words of a tail's twiddles.
-pub(super) const fn tail_words(lanes_log: u32) -> usize {
-    tail_head(lanes_log) + (2 << lanes_log) * ((1 << lanes_log) - 1)
+/// The first word after the pairs of a tree.
+pub(super) const fn spare_word(log: u32) -> usize {
+    2 * ((1 << log) - 1)
 }
 
 /// The binary tree of twiddles below node `root`, stage by stage.
-fn push_tree(out: &mut Vec<u64>, root: usize, log: u32, encode: &impl Fn(usize) -> [u64; 2]) {
+pub(super) fn push_tree(
+    out: &mut Vec<u64>,
+    root: usize,
+    log: u32,
+    encode: impl Fn(usize) -> [u64; 2],
+) {
     let start = out.len();
     for stage in 0..log {
         for node in root << stage..(root + 1) << stage {
             out.extend(encode(node));
         }
     }
-    out.resize(start + pass_words(log), 0);
+    out.resize(start + tree_words(log), 0);
 }
 
-/// Prepared factors as words.
-pub(super) fn shoup_words(pair: ShoupPair) -> [u64; 2] {
-    [pair.w, pair.quotient]
-}
-
-/// Steps in runs that end with the tails of one block: what stays in cache together. The passes over
-/// the whole row belong to the first.
-pub(super) fn blocks(steps: &[Step]) -> impl DoubleEndedIterator<Item = &[Step]> {
+/// Forward steps in runs that end with the tails of one block: what stays in cache together. The passes
+/// over larger blocks belong to the first part of those blocks.
+pub(super) fn forward_blocks(steps: &[Step]) -> impl Iterator<Item = &[Step]> {
     steps.split_inclusive(|step| step.log == 0)
+}
+
+/// Inverse steps in runs that begin with the tails of one block.
+pub(super) fn inverse_blocks(steps: &[Step]) -> impl Iterator<Item = &[Step]> {
+    steps.chunk_by(|_, next| next.log != 0)
 }

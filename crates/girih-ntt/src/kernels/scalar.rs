@@ -55,7 +55,7 @@ pub(super) fn ntt_plan(roots: &Roots) -> Plan {
             .collect()
     };
     let (forward, inverse) = (pairs(&roots.forward), pairs(&roots.inverse));
-    Plan::new(roots, &forward, &inverse, Vec::new())
+    Plan::new(roots, &forward, &inverse, Default::default())
 }
 
 fn twiddle(table: &[u64], i: usize) -> ShoupPair {

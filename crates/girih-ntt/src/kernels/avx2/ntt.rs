@@ -7,7 +7,7 @@
 
 use std::arch::x86_64::*;
 
-use super::super::passes::{Schedule, Step, blocks, tail_head, tail_words};
+use super::super::passes::{Schedule, Step, forward_blocks, inverse_blocks, push_tree, tree_words};
 use super::super::{Plan, Roots, scalar};
 use super::{Consts, F, balance, load, positive, store, times, to_doubles, to_words};
 use crate::modulus::{Modulus, ShoupPair};
@@ -18,30 +18,32 @@ const LANES_LOG: u32 = 2;
 const TAIL: usize = 16;
 /// Shorter transforms run the scalar kernels: conversions happen in passes, of which there is one at least.
 const MIN: usize = 2 * TAIL;
-const TAIL_WORDS: usize = tail_words(LANES_LOG);
-const TAIL_HEAD: usize = tail_head(LANES_LOG);
+/// Words of a tail's broadcast pairs: where its vector pairs begin.
+const TAIL_HEAD: usize = tree_words(LANES_LOG);
+/// Words of a tail's twiddles.
+const TAIL_WORDS: usize = TAIL_HEAD + 8 * 3;
 
 /// Passes of two stages, and one stage where the number is odd; sixteen registers hold no more.
 fn schedule(log_n: u32) -> Schedule {
-    let (outer, inner): (&[u32], &[u32]) = match log_n - 2 * LANES_LOG {
-        1 => (&[], &[1]),
-        2 => (&[], &[2]),
-        3 => (&[], &[1, 2]),
-        4 => (&[], &[2, 2]),
-        5 => (&[], &[1, 2, 2]),
-        6 => (&[], &[2, 2, 2]),
-        7 => (&[], &[1, 2, 2, 2]),
-        8 => (&[], &[2, 2, 2, 2]),
-        9 => (&[1], &[2, 2, 2, 2]),
-        10 => (&[2], &[2, 2, 2, 2]),
-        11 => (&[1, 2], &[2, 2, 2, 2]),
-        12 => (&[2, 2], &[2, 2, 2, 2]),
-        _ => (&[1, 2, 2], &[2, 2, 2, 2]),
+    let passes: &[u32] = match log_n - 2 * LANES_LOG {
+        1 => &[1],
+        2 => &[2],
+        3 => &[1, 2],
+        4 => &[2, 2],
+        5 => &[1, 2, 2],
+        6 => &[2, 2, 2],
+        7 => &[1, 2, 2, 2],
+        8 => &[2, 2, 2, 2],
+        9 => &[1, 2, 2, 2, 2],
+        10 => &[2, 2, 2, 2, 2],
+        11 => &[1, 2, 2, 2, 2, 2],
+        12 => &[2, 2, 2, 2, 2, 2],
+        _ => &[1, 2, 2, 2, 2, 2, 2],
     };
     Schedule {
         lanes_log: LANES_LOG,
-        outer,
-        inner,
+        passes,
+        tail_words: TAIL_WORDS,
     }
 }
 
@@ -51,11 +53,32 @@ pub(super) fn ntt_plan(roots: &Roots) -> Plan {
     }
     let (n, q) = (roots.n, &roots.q);
     let schedule = schedule(n.ilog2());
-    let steps = schedule.steps(n);
-    let lay_out = |powers: &[u64]| schedule.lay_out(n, &steps, |i| words(q, powers[i]));
-    let forward = lay_out(&roots.forward);
-    let inverse = lay_out(&roots.inverse);
+    let steps = [schedule.forward_steps(n), schedule.inverse_steps(n)];
+    let lay_out = |powers: &[u64], steps: &[Step]| {
+        let encode = |i: usize| words(q, powers[i]);
+        schedule.lay_out(
+            n,
+            steps,
+            |out, step, root| push_tree(out, root, step.log, encode),
+            |out, _, root| push_tail(out, root, encode),
+        )
+    };
+    let forward = lay_out(&roots.forward, &steps[0]);
+    let inverse = lay_out(&roots.inverse, &steps[1]);
     Plan::new(roots, &forward, &inverse, steps)
+}
+
+/// The pairs of a tail: a tree for all lanes; after the transposition lane k works on the k-th
+/// vector's words.
+fn push_tail(out: &mut Vec<u64>, root: usize, encode: impl Fn(usize) -> [u64; 2]) {
+    push_tree(out, root, LANES_LOG, &encode);
+    for stage in 0..LANES_LOG {
+        for i in 0..1 << stage {
+            for half in 0..2 {
+                out.extend((0..4).map(|k| encode((((root * 4) + k) << stage) + i)[half]));
+            }
+        }
+    }
 }
 
 /// `w` in (-q/2, q/2] and `w / q`, as the bits of doubles.
@@ -314,7 +337,7 @@ fn forward_steps<const WIDE: bool>(plan: &Plan, c: &Consts, steps: &[Step], row:
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 fn inverse_steps(plan: &Plan, c: &Consts, steps: &[Step], row: *mut u64, last: &[[u64; 2]; 2]) {
-    for step in steps.iter().rev() {
+    for step in steps {
         // SAFETY: steps lie within the row, and the plan holds their twiddles.
         let (at, tw) = unsafe {
             (
@@ -344,7 +367,7 @@ pub(super) unsafe fn ntt_forward<const WIDE: bool>(plan: &Plan, rows: &mut [&mut
         return unsafe { scalar::ntt_forward(plan, rows) };
     }
     let c = Consts::new(&plan.q);
-    for steps in blocks(&plan.steps) {
+    for steps in forward_blocks(&plan.steps[0]) {
         for row in rows.iter_mut() {
             forward_steps::<WIDE>(plan, &c, steps, row.as_mut_ptr());
         }
@@ -363,7 +386,7 @@ pub(super) unsafe fn ntt_inverse(plan: &Plan, rows: &mut [&mut [u64]], last: [Sh
     }
     let c = Consts::new(&plan.q);
     let last = last.map(|pair| words(&plan.q, pair.w));
-    for steps in blocks(&plan.steps).rev() {
+    for steps in inverse_blocks(&plan.steps[1]) {
         for row in rows.iter_mut() {
             inverse_steps(plan, &c, steps, row.as_mut_ptr(), &last);
         }

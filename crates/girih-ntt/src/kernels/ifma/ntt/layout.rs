@@ -1,0 +1,118 @@
+//! Where the twiddles of a transform with eight lanes lie.
+//!
+//! The last three stages of a tail want one factor a lane, seven eighths of all. For reduction-free primes
+//! the table holds those as `2^52 + w`, a double whose low 52 bits are the factor: its quotient is one
+//! fused multiply-add away, and the table is half as long. Wide primes keep pairs.
+
+use super::super::super::Roots;
+use super::super::super::passes::{Schedule, Step, push_tree, spare_word, tree_words};
+use super::{LANES_LOG, TAIL};
+use crate::modulus::ShoupPair;
+
+/// Factors of the last three stages for one pair of vectors.
+pub(super) const LANES: [usize; 3] = [4, 4, 8];
+/// `2^52` as a double.
+const TAG: u64 = 0x433 << 52;
+
+/// Where the factors of the last three stages begin, after the tail's tree.
+const HEAD: usize = tree_words(LANES_LOG);
+
+const fn words_per_factor<const WIDE: bool>() -> usize {
+    if WIDE { 2 } else { 1 }
+}
+
+/// Words of a tail's twiddles.
+pub(super) const fn tail_words<const WIDE: bool>() -> usize {
+    HEAD + 4 * (LANES[0] + LANES[1] + LANES[2]) * words_per_factor::<WIDE>()
+}
+
+/// Where the factors of stage `stage` of the last three lie for pair `p` of vectors.
+pub(super) const fn lanes_at<const WIDE: bool>(stage: usize, p: usize) -> usize {
+    let before = [0, 4 * LANES[0], 4 * (LANES[0] + LANES[1])];
+    HEAD + (before[stage] + p * LANES[stage]) * words_per_factor::<WIDE>()
+}
+
+/// Prepared factors as words.
+pub(super) fn pair(pair: ShoupPair) -> [u64; 2] {
+    [pair.w, pair.quotient]
+}
+
+/// The table of forward twiddles.
+pub(super) fn table<const WIDE: bool>(
+    roots: &Roots,
+    schedule: &Schedule,
+    steps: &[Step],
+) -> Vec<u64> {
+    let (n, q) = (roots.n, &roots.q);
+    let encode = |node: usize| pair(q.shoup(roots.forward[node]));
+    let push_lift = |out: &mut [u64], log: u32, start: usize, len: usize| {
+        let lift = lift(schedule.passes, n, start, len, log) * q.value();
+        let at = out.len() - tree_words(log) + spare_word(log);
+        out[at] = lift;
+    };
+    schedule.lay_out(
+        n,
+        steps,
+        |out, step, root| {
+            push_tree(out, root, step.log, encode);
+            push_lift(out, step.log, step.start, step.len);
+        },
+        |out, start, root| {
+            push_tree(out, root, LANES_LOG, encode);
+            push_lift(out, LANES_LOG, start, TAIL);
+            for (stage, nodes) in LANE_NODES.iter().enumerate() {
+                for p in 0..4 {
+                    let first = (8 * root + 2 * p) << stage;
+                    let factors = nodes.iter().take(LANES[stage]).map(|k| encode(first + k));
+                    if WIDE {
+                        out.extend(factors.clone().map(|[w, _]| w));
+                        out.extend(factors.map(|[_, quotient]| quotient));
+                    } else {
+                        out.extend(factors.map(|[w, _]| w | TAG));
+                    }
+                }
+            }
+        },
+    )
+}
+
+/// The nodes that the lanes of a pair of vectors hold in the last three stages, from the first of them.
+/// The reverse list of a stage holds the nodes counted from the last, which is what lets the inverse
+/// read the table of the forward transform.
+const LANE_NODES: [[usize; 8]; 3] = [
+    [0, 0, 1, 1, 0, 0, 1, 1],
+    [0, 1, 2, 3, 0, 1, 2, 3],
+    [0, 2, 4, 6, 1, 3, 5, 7],
+];
+
+/// In units of q, what a step of `log` stages must add to the operands that are not multiplied, so that no
+/// value becomes negative.
+///
+/// A stage moves a value up by less than 2q or down by as much, according to the half that it is in.
+fn lift(passes: &[u32], n: usize, start: usize, len: usize, log: u32) -> u64 {
+    let (mut floor, mut block) = (0_u32, n);
+    for pass in passes {
+        if block == len {
+            break;
+        }
+        let part = block >> pass;
+        let downs = (start % block / part).count_ones();
+        floor = floor.max(2 * pass) - 2 * downs;
+        block = part;
+    }
+    u64::from((2 * log).saturating_sub(floor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reversed_lanes_hold_the_mirrored_nodes() {
+        for (stage, nodes) in LANE_NODES.iter().enumerate() {
+            let last = (2 << stage) - 1;
+            let mirrored: Vec<usize> = nodes.iter().rev().map(|k| last - k).collect();
+            assert_eq!(mirrored, nodes);
+        }
+    }
+}

@@ -239,7 +239,7 @@ impl Shape {
 ///
 /// | error | variance of a coefficient |
 /// |---|---|
-/// | fresh | `1/6 + max(sigma^2, (h + 1)/12)`: seeded symmetric, or under the public key and divided by P |
+/// | fresh | `1/6 + max(sigma^2, (h + 1)/12)`: seeded symmetric, or under the public key and divided by a special prime |
 /// | encoding | `1/6` |
 /// | rescaling | `(h + 1) / 12` |
 /// | key switch | `d N sigma^2 D^2 / 12 P^2 + (h + 1)/12`, `D` the largest digit |

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use compose::Composer;
 use girih_he::Level;
-use girih_rns::{Coeff, Poly, Ring};
+use girih_rns::{Coeff, Ntt, Poly, Ring};
 use num_complex::Complex64;
 
 use crate::fft::{self, SpecialFft, Split, bit_reversed};
@@ -328,12 +328,24 @@ impl Coefficients {
                 log_bound,
             });
         }
-        let ring = params.ring();
         Ok(Plaintext::new(
-            self.to_poly(ring, info.limbs).into_ntt(ring),
+            self.to_ntt(params.ring(), info.limbs),
             level,
             self.scale,
         ))
+    }
+
+    /// [`Coefficients::to_poly`] and the transform, row by row.
+    fn to_ntt(&self, ring: &Ring, limbs: usize) -> Poly<Ntt> {
+        let Integers::Narrow(values) = &self.values else {
+            return self.to_poly(ring, limbs).into_ntt(ring);
+        };
+        Poly::from_fn(ring, limbs, |i, row| {
+            let table = ring.table(i);
+            let q = table.modulus();
+            table.kernels().scale_i64(q, row, values, q.shoup(1));
+            table.forward(row);
+        })
     }
 
     /// Reduced modulo the first `limbs` primes of `ring`.

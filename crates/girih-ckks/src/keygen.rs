@@ -29,6 +29,9 @@ struct KeySeeds {
     noise: Zeroizing<Seed>,
 }
 
+/// The halves `b` and `a` of some pairs.
+type Halves = (Vec<PolyQp<Ntt>>, Vec<PolyQp<Ntt>>);
+
 impl KeySeeds {
     fn draw<R: CryptoRng + ?Sized>(rng: &mut R) -> KeySeeds {
         KeySeeds {
@@ -64,7 +67,8 @@ impl KeyGenerator {
         self.check(secret)?;
         let seeds = KeySeeds::draw(rng);
         let limbs = self.params.ring().q_len();
-        let [b, a] = self.hide(secret.poly(), None, 0, limbs, &seeds, |_, _| {});
+        let (b, a) = self.hide(secret.poly(), None, limbs, 1, &seeds, |_, _, _| {});
+        let (b, a) = b.into_iter().zip(a).next().expect("one pair was asked for");
         Ok(PublicKey::assemble(&self.params, seeds.public, b, a))
     }
 
@@ -169,9 +173,15 @@ impl KeyGenerator {
         add: impl Fn(&Modulus, &Kernels, ShoupPair, usize, &mut [u64]) + Sync + Send,
     ) -> SwitchingKey {
         let (ring, limbs) = (self.params.ring(), self.params.chain().limbs(level));
-        let digits = digit_ranges(ring, limbs).enumerate().map(|(d, range)| {
-            self.hide(s, automorphism, d, limbs, seeds, |index, row| {
-                if range.contains(&index) {
+        let digits: Vec<_> = digit_ranges(ring, limbs).collect();
+        let halves = self.hide(
+            s,
+            automorphism,
+            limbs,
+            digits.len(),
+            seeds,
+            |d, index, row| {
+                if digits[d].contains(&index) {
                     let table = ring.table(index);
                     let q = table.modulus();
                     let product = ring
@@ -180,36 +190,47 @@ impl KeyGenerator {
                         .fold(1, |product, &p| q.mul(product, q.reduce(p)));
                     add(q, table.kernels(), q.shoup(product), index, row);
                 }
-            })
-        });
-        SwitchingKey::assemble(level, seeds.public, digits)
+            },
+        );
+        SwitchingKey::assemble(level, seeds.public, halves)
     }
 
-    /// `(-a s + e, a)` over `limbs` limbs and P, where `a` is the expansion of digit `digit`, `e` fresh Gaussian
-    /// noise and `s` is moved by the automorphism; `add(index, row)` adds to a row of the first half.
+    /// `count` pairs `(-a s + e, a)` over `limbs` limbs and P, where `a` is the expansion of digit `d`, `e` fresh Gaussian
+    /// noise and `s` is moved by the automorphism; `add(d, index, row)` adds to a row of the first half.
+    ///
+    /// The rows of one prime of all pairs are made together, while that of the secret is in cache.
     fn hide(
         &self,
         s: &PolyQp<Ntt>,
         automorphism: Option<&Permutation>,
-        digit: usize,
         limbs: usize,
+        count: usize,
         seeds: &KeySeeds,
-        add: impl Fn(usize, &mut [u64]) + Sync + Send,
-    ) -> [PolyQp<Ntt>; 2] {
+        add: impl Fn(usize, usize, &mut [u64]) + Sync + Send,
+    ) -> Halves {
         let ring = self.params.ring();
-        let e = sample::gaussian_row(&seeds.noise, digit as u64, ring.n());
-        PolyQp::pair_from_fn(ring, limbs, |index, b, a| {
+        let noise = par::map((0..count).collect(), |d: usize| {
+            sample::gaussian_row(&seeds.noise, d as u64, ring.n())
+        });
+        let mut b = PolyQp::many_from_fn(ring, limbs, 2 * count, |index, rows| {
             let table = ring.table(index);
             let (kernels, q) = (table.kernels(), table.modulus());
-            expand_row(ring, &seeds.public, digit, index, a);
-            kernels.scale_i64(q, b, &e, q.shoup(1));
-            table.forward(b);
-            match automorphism {
-                None => kernels.mul_sub(q, b, s.row(index), a),
-                Some(permutation) => kernels.permute_mul_sub(q, b, s.row(index), permutation, a),
+            let (b, a) = rows.split_at_mut(count);
+            for (row, e) in b.iter_mut().zip(&noise) {
+                kernels.scale_i64(q, row, e, q.shoup(1));
             }
-            add(index, b);
-        })
+            table.forward_many(b);
+            for (d, (b, a)) in b.iter_mut().zip(a).enumerate() {
+                expand_row(ring, &seeds.public, d, index, a);
+                match automorphism {
+                    None => kernels.mul_sub(q, b, s.row(index), a),
+                    Some(p) => kernels.permute_mul_sub(q, b, s.row(index), p, a),
+                }
+                add(d, index, b);
+            }
+        });
+        let a = b.split_off(count);
+        (b, a)
     }
 }
 

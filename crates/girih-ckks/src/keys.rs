@@ -190,13 +190,12 @@ impl SwitchingKey {
         SwitchingKey { level, seed, b, a }
     }
 
-    /// The key with both halves `[b, a]` of every digit, `a` being the expansion of the seed.
+    /// The key with both halves of every digit, `a` being the expansion of the seed.
     pub(crate) fn assemble(
         level: Level,
         seed: Seed,
-        digits: impl Iterator<Item = [PolyQp<Ntt>; 2]>,
+        (b, a): (Vec<PolyQp<Ntt>>, Vec<PolyQp<Ntt>>),
     ) -> SwitchingKey {
-        let (b, a) = digits.map(|[b, a]| (b, a)).unzip();
         SwitchingKey { level, seed, b, a }
     }
 

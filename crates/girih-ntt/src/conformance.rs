@@ -5,7 +5,7 @@
 
 use crate::{
     BLOCK, CHUNK, ConvertSources, ConvertTarget, Isa, Kernels, Modulus, NttTable, Permutation,
-    PrimeClass, RandomKernels, primes,
+    Pool, PrimeClass, RandomKernels, primes,
 };
 
 /// Row lengths with every remainder modulo a vector, and beyond the blocks of every kernel.
@@ -210,6 +210,23 @@ fn check_elementwise(k: &Kernels, q: &Modulus, n: usize) {
             out.copy_from_slice(b);
             k.mul_sub(q, &mut out, a, b);
             expect("mul_sub", &out, &|x, y| y + wide * wide - x * y);
+            // Aligned rows of the pool, and rows that are not.
+            let pool = Pool::new();
+            let mut pair = [pool.zeroed(n + 1), pool.zeroed(n + 1)];
+            for at in [0, 1] {
+                for streamed in [false, true] {
+                    let [x, y] = &mut pair;
+                    let outs = [&mut x[at..at + n], &mut y[at..at + n]];
+                    if streamed {
+                        k.mul_pair_streamed(q, outs, [a, b], b);
+                    } else {
+                        k.mul_pair(q, outs, [a, b], b);
+                    }
+                    expect("mul_pair, 0", &pair[0][at..at + n], &|x, y| x * y);
+                    expect("mul_pair, 1", &pair[1][at..at + n], &|_, y| y * y);
+                    pair.iter_mut().for_each(|row| row.fill(7));
+                }
+            }
             k.mul_scalar(q, &mut out, a, w);
             expect("mul_scalar", &out, &|x, _| x * factor);
             k.mul_scalar_add(q, &mut out, a, w, b);

@@ -29,6 +29,9 @@ pub use random::{BLOCK, RandomKernels};
 /// bits of head-room in a 64-bit lane.
 const MAX_TERMS: usize = 4096;
 
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
 /// How far a transform may let its values grow before it reduces them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PrimeClass {
@@ -63,6 +66,8 @@ type ForwardFn = unsafe fn(&Plan, &mut [&mut [u64]]);
 type InverseFn = unsafe fn(&Plan, &mut [&mut [u64]], [ShoupPair; 2]);
 type UnaryFn = unsafe fn(&Modulus, *mut u64, *const u64, usize);
 type BinaryFn = unsafe fn(&Modulus, *mut u64, *const u64, *const u64, usize);
+/// The outputs `out_j = a_j b` of one right row; aligned to cache lines if they are streamed.
+type PairFn = unsafe fn(&Modulus, [&mut [u64]; 2], [&[u64]; 2], &[u64]);
 type ScalarFn = unsafe fn(&Modulus, *mut u64, *const u64, ShoupPair, usize);
 type ScalarBinaryFn = unsafe fn(&Modulus, *mut u64, *const u64, *const u64, ShoupPair, usize);
 type CentredFn = unsafe fn(&Modulus, &mut [u64], &[u64], &Modulus);
@@ -88,6 +93,8 @@ pub struct Kernels {
     mul: BinaryFn,
     mul_acc: BinaryFn,
     mul_sub: BinaryFn,
+    mul_pair: PairFn,
+    mul_pair_streamed: PairFn,
     mul_scalar: ScalarFn,
     mul_scalar_add: ScalarBinaryFn,
     sub_mul_scalar: ScalarBinaryFn,
@@ -244,6 +251,28 @@ impl Kernels {
     /// `out = out - a b`, element by element.
     pub fn mul_sub(&self, q: &Modulus, out: &mut [u64], a: &[u64], b: &[u64]) {
         self.binary(self.mul_sub, q, out, a, b);
+    }
+
+    /// `out_j = a_j b` for `j = 0, 1`, element by element: `b` is read once.
+    pub fn mul_pair(&self, q: &Modulus, out: [&mut [u64]; 2], a: [&[u64]; 2], b: &[u64]) {
+        same_lengths(b.len(), &[out[0], out[1], a[0], a[1]]);
+        // SAFETY: `select` proved the instruction set; all rows have the same length.
+        unsafe { (self.mul_pair)(q, out, a, b) }
+    }
+
+    /// [`Kernels::mul_pair`] past the caches: for outputs that are larger than the last one, whose lines are neither
+    /// read before they are written nor kept. Rows that are not aligned to cache lines are written as usual.
+    pub fn mul_pair_streamed(&self, q: &Modulus, out: [&mut [u64]; 2], a: [&[u64]; 2], b: &[u64]) {
+        same_lengths(b.len(), &[out[0], out[1], a[0], a[1]]);
+        let aligned = |row: &[u64]| row.as_ptr().addr().is_multiple_of(LINE);
+        let kernel = if aligned(out[0]) && aligned(out[1]) {
+            self.mul_pair_streamed
+        } else {
+            self.mul_pair
+        };
+        // SAFETY: `select` proved the instruction set; all rows have the same length, and those of a streaming
+        // kernel are aligned.
+        unsafe { kernel(q, out, a, b) }
     }
 
     /// `out = a w` for a fixed factor.

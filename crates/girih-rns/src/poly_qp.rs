@@ -6,7 +6,7 @@ use std::ops::Range;
 use girih_ntt::Buf;
 use zeroize::Zeroize;
 
-use crate::par::{Work, for_each_limb, for_each_limb_pair};
+use crate::par::{self, Work, for_each_limb};
 use crate::poly::{check_row, reduce_i64_row};
 use crate::{Coeff, Domain, Ntt, Poly, Result, Ring};
 
@@ -78,28 +78,28 @@ impl<D: Domain> PolyQp<D> {
         poly
     }
 
-    /// Two polynomials whose rows are filled together by `f(index, row, row')`; otherwise as [`PolyQp::from_fn`].
+    /// `count` polynomials whose rows of one prime are filled together: `f(index, rows)` gets the row of prime
+    /// `index` of every polynomial, in order; otherwise as [`PolyQp::from_fn`].
     ///
     /// # Panics
     /// As [`PolyQp::zero`].
     #[must_use]
-    pub fn pair_from_fn(
+    pub fn many_from_fn(
         ring: &Ring,
         limbs: usize,
-        f: impl Fn(usize, &mut [u64], &mut [u64]) + Sync + Send,
-    ) -> [PolyQp<D>; 2] {
-        let mut pair = [PolyQp::unfilled(ring, limbs), PolyQp::unfilled(ring, limbs)];
-        let [a, b] = &mut pair;
-        for_each_limb_pair(
-            &mut a.rows,
-            &mut b.rows,
-            ring.n(),
-            Work::Heavy,
-            |r, a, b| {
-                f(ring.qp_index(limbs, r), a, b);
-            },
-        );
-        pair
+        count: usize,
+        f: impl Fn(usize, &mut [&mut [u64]]) + Sync + Send,
+    ) -> Vec<PolyQp<D>> {
+        let n = ring.n();
+        let mut all: Vec<_> = (0..count).map(|_| PolyQp::unfilled(ring, limbs)).collect();
+        let mut left: Vec<_> = all.iter_mut().map(|p| p.rows.chunks_exact_mut(n)).collect();
+        let of_primes = (0..limbs + ring.p_len())
+            .map(|r| (r, left.iter_mut().filter_map(Iterator::next).collect()))
+            .collect();
+        par::map(of_primes, |(r, mut rows): (usize, Vec<&mut [u64]>)| {
+            f(ring.qp_index(limbs, r), &mut rows);
+        });
+        all
     }
 
     /// Number of primes of Q.

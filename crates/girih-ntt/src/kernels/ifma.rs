@@ -35,6 +35,8 @@ const fn kernels<const WIDE: bool>(class: PrimeClass) -> Kernels {
         mul: rows::mul,
         mul_acc: rows::mul_acc,
         mul_sub: rows::mul_sub,
+        mul_pair: rows::mul_pair::<false>,
+        mul_pair_streamed: rows::mul_pair::<true>,
         mul_scalar: rows::mul_scalar,
         mul_scalar_add: rows::mul_scalar_add,
         sub_mul_scalar: rows::sub_mul_scalar,

@@ -24,6 +24,8 @@ const fn kernels(class: PrimeClass) -> Kernels {
         mul,
         mul_acc,
         mul_sub,
+        mul_pair,
+        mul_pair_streamed: mul_pair,
         mul_scalar,
         mul_scalar_add,
         sub_mul_scalar,
@@ -168,6 +170,14 @@ pub(super) unsafe fn mul_sub(q: &Modulus, out: *mut u64, a: *const u64, b: *cons
     for i in 0..n {
         // SAFETY: the caller passes rows of n words.
         unsafe { *out.add(i) = q.mul_add(*a.add(i), q.neg(*b.add(i)), *out.add(i)) }
+    }
+}
+
+pub(super) unsafe fn mul_pair(q: &Modulus, out: [&mut [u64]; 2], a: [&[u64]; 2], b: &[u64]) {
+    for (out, a) in out.into_iter().zip(a) {
+        for ((o, x), y) in out.iter_mut().zip(a).zip(b) {
+            *o = q.mul(*x, *y);
+        }
     }
 }
 

@@ -326,6 +326,46 @@ pub(super) unsafe fn permute_mul_sub(
 
 #[inline]
 #[target_feature(enable = "avx2,fma")]
+pub(super) unsafe fn mul_pair<const STREAMED: bool>(
+    q: &Modulus,
+    out: [&mut [u64]; 2],
+    a: [&[u64]; 2],
+    b: &[u64],
+) {
+    let c = Consts::new(q);
+    let n = b.len();
+    let whole = n - n % 4;
+    let [out0, out1] = out;
+    let o = [out0.as_mut_ptr(), out1.as_mut_ptr()];
+    for i in (0..whole).step_by(4) {
+        // SAFETY: words i..i + 4 lie in the rows; streamed rows are aligned to 64 bytes.
+        unsafe {
+            let y = to_doubles(&c, load(b.as_ptr().add(i)));
+            for (o, a) in o.iter().zip(a) {
+                let r = product(&c, to_doubles(&c, load(a.as_ptr().add(i))), y);
+                let words = to_words(&c, positive(&c, r));
+                if STREAMED {
+                    _mm256_stream_si256(o.add(i).cast(), words);
+                } else {
+                    store(o.add(i), words);
+                }
+            }
+        }
+    }
+    if STREAMED {
+        // Other threads see the rows before what this one does next.
+        _mm_sfence();
+    }
+    let (out, rest) = (
+        [&mut out0[whole..], &mut out1[whole..]],
+        [&a[0][whole..], &a[1][whole..]],
+    );
+    // SAFETY: the scalar kernel only needs equal lengths.
+    unsafe { scalar::mul_pair(q, out, rest, &b[whole..]) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,fma")]
 pub(super) unsafe fn mul_scalar(q: &Modulus, out: *mut u64, a: *const u64, w: ShoupPair, n: usize) {
     let c = Consts::new(q);
     let (f, ratio) = factor(q, w);

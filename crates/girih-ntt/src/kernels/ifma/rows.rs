@@ -189,6 +189,47 @@ pub(super) unsafe fn mul_sub(q: &Modulus, out: *mut u64, a: *const u64, b: *cons
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+pub(super) unsafe fn mul_pair<const STREAMED: bool>(
+    q: &Modulus,
+    out: [&mut [u64]; 2],
+    a: [&[u64]; 2],
+    b: &[u64],
+) {
+    let c = Consts::new(q);
+    let (mu, shift) = barrett(q);
+    let n = b.len();
+    let whole = n - n % 8;
+    let [out0, out1] = out;
+    let (o0, o1) = (out0.as_mut_ptr(), out1.as_mut_ptr());
+    for i in (0..whole).step_by(8) {
+        // SAFETY: words i..i + 8 lie in the rows; streamed rows are aligned to 64 bytes.
+        unsafe {
+            let y = load(b.as_ptr().add(i));
+            let x0 = mul_add_lanes(&c, mu, shift, load(a[0].as_ptr().add(i)), y, c.zero);
+            let x1 = mul_add_lanes(&c, mu, shift, load(a[1].as_ptr().add(i)), y, c.zero);
+            if STREAMED {
+                _mm512_stream_si512(o0.add(i).cast(), x0);
+                _mm512_stream_si512(o1.add(i).cast(), x1);
+            } else {
+                store(o0.add(i), x0);
+                store(o1.add(i), x1);
+            }
+        }
+    }
+    if STREAMED {
+        // Other threads see the rows before what this one does next.
+        _mm_sfence();
+    }
+    let (out, rest) = (
+        [&mut out0[whole..], &mut out1[whole..]],
+        [&a[0][whole..], &a[1][whole..]],
+    );
+    // SAFETY: the scalar kernel only needs equal lengths.
+    unsafe { scalar::mul_pair(q, out, rest, &b[whole..]) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
 pub(super) unsafe fn mul_scalar(q: &Modulus, out: *mut u64, a: *const u64, w: ShoupPair, n: usize) {
     let c = Consts::new(q);
     let (w, quotient) = (splat(w.w), splat(w.quotient));

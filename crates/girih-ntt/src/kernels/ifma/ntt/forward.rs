@@ -6,11 +6,9 @@ use std::arch::x86_64::*;
 use super::super::super::Plan;
 use super::super::super::passes::{Step, spare_word};
 use super::super::{Consts, V, load, shrink, store};
-use super::{LANES_LOG, Quotients, TAIL, broadcast, lanes, layout, operands, pick, splat_at};
-
-/// In units of q, what the last three stages add to operands that are not multiplied: their products,
-/// by quotients that may be one too small, stay below 8q together.
-const LANES_LIFT: u64 = 8;
+use super::{
+    LANES_LOG, Quotients, TAIL, broadcast, fetch_columns, lanes, layout, operands, pick, splat_at,
+};
 
 /// `(x, y) -> (x + w y, x - w y)`.
 ///
@@ -73,6 +71,7 @@ fn pass<const LOG: usize, const COLUMNS: usize, const WIDE: bool>(
     tw: *const u64,
 ) {
     for column in (0..stride).step_by(8 * COLUMNS) {
+        fetch_columns::<LOG, COLUMNS>(row, stride, column);
         let mut v = [[c.zero; COLUMNS]; 16];
         for (i, v) in v.iter_mut().enumerate().take(1 << LOG) {
             for (k, v) in v.iter_mut().enumerate() {
@@ -137,7 +136,6 @@ fn tails<const WIDE: bool>(
     tw: *const u64,
 ) {
     let words = layout::tail_words::<WIDE>();
-    let lanes_lift = _mm512_mullo_epi64(c.q, _mm512_set1_epi64(LANES_LIFT as i64));
     for pair in 0..count / 2 {
         // SAFETY: the row has `count` blocks of 64 words, the plan as many tails.
         let (row, tw) = unsafe { (row.add(2 * TAIL * pair), tw.add(2 * words * pair)) };
@@ -178,9 +176,6 @@ fn tails<const WIDE: bool>(
                 let (a, b) = (v[2 * p], v[2 * p + 1]);
                 let mut x = pick(a, b, [0, 2, 8, 10, 1, 3, 9, 11]);
                 let mut y = pick(a, b, [4, 6, 12, 14, 5, 7, 13, 15]);
-                if !WIDE {
-                    x = _mm512_add_epi64(x, lanes_lift);
-                }
                 ct::<WIDE>(c, &mut x, &mut y, lanes::<WIDE>(quotients, tw, 0, p));
                 (v[2 * p], v[2 * p + 1]) = (x, y);
             }
@@ -233,7 +228,7 @@ pub(super) fn step<const WIDE: bool>(
     match step.log {
         0 => tails::<WIDE>(c, quotients, row, step.len / TAIL, tw),
         1 => pass::<1, 4, WIDE>(c, row, stride, tw),
-        2 => pass::<2, 2, WIDE>(c, row, stride, tw),
+        2 => pass::<2, 4, WIDE>(c, row, stride, tw),
         3 => pass::<3, 2, WIDE>(c, row, stride, tw),
         _ => pass::<4, 1, WIDE>(c, row, stride, tw),
     }

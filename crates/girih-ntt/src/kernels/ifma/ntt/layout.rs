@@ -11,6 +11,9 @@ use crate::modulus::ShoupPair;
 
 /// Factors of the last three stages for one pair of vectors.
 pub(super) const LANES: [usize; 3] = [4, 4, 8];
+/// In units of q, how far the last three stages may move a value down: their products, by quotients that
+/// may be one too small, are below 2.7, 2.8 and 2.9 q.
+const LANES_LIFT: u64 = 9;
 /// `2^52` as a double.
 const TAG: u64 = 0x433 << 52;
 
@@ -45,21 +48,21 @@ pub(super) fn table<const WIDE: bool>(
 ) -> Vec<u64> {
     let (n, q) = (roots.n, &roots.q);
     let encode = |node: usize| pair(q.shoup(roots.forward[node]));
-    let push_lift = |out: &mut [u64], log: u32, start: usize, len: usize| {
-        let lift = lift(schedule.passes, n, start, len, log) * q.value();
+    let set_lift = |out: &mut [u64], log: u32, start: usize, len: usize, more: u64| {
+        let lift = lift(schedule.passes, n, start, len, log) + more;
         let at = out.len() - tree_words(log) + spare_word(log);
-        out[at] = lift;
+        out[at] = lift * q.value();
     };
     schedule.lay_out(
         n,
         steps,
         |out, step, root| {
             push_tree(out, root, step.log, encode);
-            push_lift(out, step.log, step.start, step.len);
+            set_lift(out, step.log, step.start, step.len, 0);
         },
         |out, start, root| {
             push_tree(out, root, LANES_LOG, encode);
-            push_lift(out, LANES_LOG, start, TAIL);
+            set_lift(out, LANES_LOG, start, TAIL, LANES_LIFT);
             for (stage, nodes) in LANE_NODES.iter().enumerate() {
                 for p in 0..4 {
                     let first = (8 * root + 2 * p) << stage;

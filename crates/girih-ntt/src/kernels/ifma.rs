@@ -122,6 +122,18 @@ unsafe fn store(p: *mut u64, v: V) {
     unsafe { _mm512_storeu_si512(p.cast(), v) }
 }
 
+/// Asks for `len` words `ahead` of an address that is being read: where more streams are read than the hardware
+/// follows, or by strides that it does not see, memory would be waited for line by line.
+#[inline]
+fn prefetch(from: *const u64, ahead: usize, len: usize) {
+    for line in 0..len / 8 {
+        // An address only: it may lie beyond the row.
+        let at = from.wrapping_add(ahead + 8 * line);
+        // SAFETY: a prefetch does not access memory.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(at.cast()) }
+    }
+}
+
 impl Consts {
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]

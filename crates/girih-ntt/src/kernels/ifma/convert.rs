@@ -7,13 +7,18 @@
 
 use std::arch::x86_64::*;
 
-use super::super::convert::{CHUNK, ConvertSources, ConvertTarget};
-use super::{Consts, V, canonical, load, shrink, splat, store, times};
+use super::super::convert::{CHUNK, ConvertSources, ConvertTarget, SourcePrime};
+use super::{Consts, V, canonical, load, prefetch, shrink, splat, store, times};
 
 /// Targets of one tile.
 const TILE: usize = 4;
 /// Vectors of a chunk.
 const VECTORS: usize = CHUNK / 8;
+
+/// Words that the rows of a preparation are asked for ahead.
+const AHEAD: usize = 8 * CHUNK;
+/// Chunks that the input of a conversion is asked for ahead.
+const CHUNKS_AHEAD: usize = 8;
 
 /// The constants that end the sums of one target.
 struct Fold {
@@ -76,45 +81,34 @@ pub(in super::super) unsafe fn base_convert_prepare(
     x: &[&[u64]],
 ) {
     let rows = sources.rows();
-    let last = rows - 1;
     let columns = x[0].len();
-    for (i, (prime, x)) in sources.primes.iter().zip(x).enumerate() {
-        let c = Consts::new(&prime.q);
-        let (w, quotient) = (splat(prime.inverse.w), splat(prime.inverse.quotient));
-        let reciprocal = _mm512_set1_pd(prime.reciprocal);
-        for (chunk, block) in out.chunks_exact_mut(rows * CHUNK).enumerate() {
-            let start = chunk * CHUNK;
-            let (y, sums) = block.split_at_mut(last * CHUNK);
-            let y = &mut y[i * CHUNK..(i + 1) * CHUNK];
-            for vector in 0..VECTORS {
-                let at = start + 8 * vector;
-                if at >= columns {
-                    break;
-                }
-                let mask = lanes(columns - at);
+    let reciprocal = |prime: &SourcePrime| _mm512_set1_pd(prime.reciprocal);
+    for (chunk, block) in out.chunks_exact_mut(rows * CHUNK).enumerate() {
+        let start = chunk * CHUNK;
+        let mut sums = [_mm512_setzero_pd(); VECTORS];
+        let (y, v) = block.split_at_mut((rows - 1) * CHUNK);
+        for ((prime, x), y) in sources.primes.iter().zip(x).zip(y.chunks_exact_mut(CHUNK)) {
+            let c = Consts::new(&prime.q);
+            let (w, quotient) = (splat(prime.inverse.w), splat(prime.inverse.quotient));
+            prefetch(x.as_ptr().wrapping_add(start), AHEAD, CHUNK);
+            for (vector, sum) in sums.iter_mut().enumerate() {
+                let at = (start + 8 * vector).min(columns);
                 // SAFETY: the mask covers words of the row only; a chunk has CHUNK words.
                 unsafe {
+                    let mask = lanes(columns - at);
                     let value = _mm512_maskz_loadu_epi64(mask, x.as_ptr().add(at).cast());
                     let value = canonical(&c, times::<false>(&c, value, w, quotient));
                     store(y.as_mut_ptr().add(8 * vector), value);
-                    let sum = sums.as_mut_ptr().add(8 * vector);
-                    let before = if i == 0 {
-                        _mm512_setzero_pd()
-                    } else {
-                        _mm512_castsi512_pd(load(sum))
-                    };
-                    let after = _mm512_fmadd_pd(_mm512_cvtepu64_pd(value), reciprocal, before);
-                    let after = if i + 1 == last {
-                        // To nearest, ties to even.
-                        _mm512_cvt_roundpd_epu64::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(
-                            after,
-                        )
-                    } else {
-                        _mm512_castpd_si512(after)
-                    };
-                    store(sum, after);
+                    *sum = _mm512_fmadd_pd(_mm512_cvtepu64_pd(value), reciprocal(prime), *sum);
                 }
             }
+        }
+        for (vector, sum) in sums.into_iter().enumerate() {
+            // To nearest, ties to even.
+            let rounded =
+                _mm512_cvt_roundpd_epu64::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(sum);
+            // SAFETY: a chunk has CHUNK words.
+            unsafe { store(v.as_mut_ptr().add(8 * vector), rounded) }
         }
     }
 }
@@ -146,12 +140,16 @@ pub(in super::super) unsafe fn base_convert(
         .collect();
     let folds: Vec<Fold> = targets.iter().map(|t| Fold::new(t, growth)).collect();
     for (chunk, block) in input.chunks_exact(rows * CHUNK).enumerate() {
+        prefetch(block.as_ptr(), CHUNKS_AHEAD * block.len(), block.len());
         let tiles = factors
             .iter()
             .zip(folds.chunks(TILE))
             .zip(out.chunks_mut(TILE));
         for ((factors, folds), out) in tiles {
             let at = chunk * CHUNK;
+            for row in out.iter() {
+                prefetch(row.as_ptr().wrapping_add(at), CHUNKS_AHEAD * CHUNK, CHUNK);
+            }
             match out.len() {
                 4 => convert_chunk::<4>(block, factors, folds, out, at),
                 3 => convert_chunk::<3>(block, factors, folds, out, at),

@@ -8,33 +8,65 @@ use std::arch::x86_64::*;
 
 use super::super::{Dot, scalar};
 use super::rows::load_group;
-use super::{Consts, V, load, shrink, splat, store, times};
+use super::{Consts, V, load, prefetch, shrink, splat, store, times};
 use crate::modulus::Modulus;
 use crate::permutation::Group;
 
-/// The constants of the reduction that ends a sum of products.
+/// Words that rows are asked for ahead.
+const AHEAD: usize = 128;
+
+/// The constants of the reduction that ends a sum of products of residues.
 struct Fold {
     c: Consts,
+    /// What is needed of the sum: its bits from `shift` on, as a word of 52.
+    shift: __m128i,
+    unshift: __m128i,
+    /// `floor(2^(52 + shift) / q)`.
+    barrett: V,
     r52: [V; 2],
     r104: [V; 2],
-    /// Whether the high accumulator may exceed 52 bits.
-    long: bool,
+    length: Length,
+}
+
+/// How far a sum of products may reach.
+#[derive(Clone, Copy, PartialEq)]
+enum Length {
+    /// Below `2^(52 + shift)`: one Barrett step.
+    Short,
+    /// High halves add up to less than 2^52.
+    Medium,
+    /// The high accumulator may exceed 52 bits.
+    Long,
 }
 
 impl Fold {
+    /// For sums of `terms` products of residues.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    /// For sums of `terms` products of residues and words below `bound`.
-    fn new(q: &Modulus, terms: usize, bound: u64) -> Fold {
-        let high = (u128::from(q.value()) * u128::from(bound)) >> 52;
+    fn new(q: &Modulus, terms: usize) -> Fold {
+        let value = u128::from(q.value());
+        // With the word that an accumulating product starts from.
+        let sum = (terms as u128 + 1) * value * value;
         // One more a term for what the low halves carry over.
-        let sum = (high + 2) * (terms as u128 + 1);
+        let high = ((value * value >> 52) + 2) * (terms as u128 + 1);
+        let shift = (q.bits() - 2).min(51);
+        let length = if sum >> shift < 1 << 52 {
+            Length::Short
+        } else if high < 1 << 52 {
+            Length::Medium
+        } else {
+            Length::Long
+        };
         let pair = |p: crate::modulus::ShoupPair| [splat(p.w), splat(p.quotient)];
         Fold {
             c: Consts::new(q),
+            shift: _mm_cvtsi32_si128(shift as i32),
+            unshift: _mm_cvtsi32_si128(52 - shift as i32),
+            // At most 2^51: q is at least 2^(shift + 1).
+            barrett: splat(((1_u128 << (52 + shift)) / value) as u64),
             r52: pair(q.r52()),
             r104: pair(q.r104()),
-            long: sum >= 1 << 52,
+            length,
         }
     }
 
@@ -43,6 +75,19 @@ impl Fold {
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
     fn apply(&self, [low, high]: [V; 2]) -> V {
         let c = &self.c;
+        if self.length == Length::Short {
+            // The bits shifted out lose less than 1/2 of a quotient, the constant and the product less than 1 each:
+            // what remains is below 3.5 q < 2^52.
+            let top = _mm512_add_epi64(
+                _mm512_sll_epi64(high, self.unshift),
+                _mm512_srl_epi64(low, self.shift),
+            );
+            let quotient = _mm512_madd52hi_epu64(c.zero, top, self.barrett);
+            let rest = _mm512_madd52lo_epu64(low, quotient, c.minus_q);
+            let rest = _mm512_and_si512(rest, c.mask);
+            let rest = _mm512_min_epu64(rest, _mm512_sub_epi64(rest, c.q2));
+            return _mm512_min_epu64(rest, _mm512_sub_epi64(rest, c.q));
+        }
         let high = _mm512_add_epi64(high, _mm512_srli_epi64::<52>(low));
         // Both parts are below 2q modulo 2^52, their sum below 4q < 2^52.
         let sum = _mm512_add_epi64(
@@ -50,7 +95,7 @@ impl Fold {
             times::<false>(c, high, self.r52[0], self.r52[1]),
         );
         let mut sum = _mm512_and_si512(sum, c.mask);
-        if self.long {
+        if self.length == Length::Long {
             let top = _mm512_srli_epi64::<52>(high);
             sum = _mm512_min_epu64(sum, _mm512_sub_epi64(sum, c.q2));
             sum = _mm512_add_epi64(sum, times::<true>(c, top, self.r104[0], self.r104[1]));
@@ -96,6 +141,9 @@ unsafe fn dot_blocks<const B: usize, const W: usize>(
         }
         for (k, row) in dot.rows.iter().enumerate() {
             let mut x = [fold.c.zero; W];
+            if groups.is_none() {
+                prefetch(row.as_ptr().wrapping_add(at), AHEAD, 8 * W);
+            }
             for (w, x) in x.iter_mut().enumerate() {
                 // SAFETY: the words and the groups lie in the row.
                 *x = unsafe {
@@ -108,6 +156,7 @@ unsafe fn dot_blocks<const B: usize, const W: usize>(
             for (sums, b) in sums.iter_mut().zip(b) {
                 // SAFETY: there are as many right rows as left rows.
                 let b = unsafe { b.get_unchecked(k).as_ptr() };
+                prefetch(b.wrapping_add(at), AHEAD, 8 * W);
                 for (w, (sum, x)) in sums.iter_mut().zip(x).enumerate() {
                     // SAFETY: the words lie in the row.
                     multiply_add(sum, x, unsafe { load(b.add(at + 8 * w)) });
@@ -132,7 +181,7 @@ pub(super) unsafe fn inner_product(q: &Modulus, out: &mut [u64], dot: &Dot<'_>, 
         // SAFETY: the caller checked the lengths.
         return unsafe { scalar::inner_product(q, out, dot, b) };
     }
-    let fold = Fold::new(q, dot.rows.len(), q.value());
+    let fold = Fold::new(q, dot.rows.len());
     let (n, out) = (out.len(), out.as_mut_ptr());
     // SAFETY: the caller checked the lengths.
     unsafe {
@@ -153,7 +202,7 @@ pub(super) unsafe fn inner_product_pair(
         // SAFETY: the caller checked the lengths.
         return unsafe { scalar::inner_product_pair(q, out, dot, b) };
     }
-    let fold = Fold::new(q, dot.rows.len(), q.value());
+    let fold = Fold::new(q, dot.rows.len());
     let n = out[0].len();
     let out = out.map(|row| row.as_mut_ptr());
     // SAFETY: the caller checked the lengths.

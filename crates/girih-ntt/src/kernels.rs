@@ -86,6 +86,7 @@ pub struct Kernels {
     class: PrimeClass,
     ntt_plan: PlanFn,
     ntt_forward: ForwardFn,
+    ntt_forward_lazy: ForwardFn,
     ntt_inverse: InverseFn,
     add: BinaryFn,
     sub: BinaryFn,
@@ -187,6 +188,13 @@ impl Kernels {
         plan.check(rows);
         // SAFETY: `select` proved the instruction set; the rows have the plan's length.
         unsafe { (self.ntt_forward)(plan, rows) }
+    }
+
+    /// To words below 2^52.
+    pub(crate) fn ntt_forward_lazy(&self, plan: &Plan, rows: &mut [&mut [u64]]) {
+        plan.check(rows);
+        // SAFETY: `select` proved the instruction set; the rows have the plan's length.
+        unsafe { (self.ntt_forward_lazy)(plan, rows) }
     }
 
     pub(crate) fn ntt_inverse(&self, plan: &Plan, rows: &mut [&mut [u64]]) {

@@ -120,6 +120,20 @@ impl NttTable {
         self.kernels.ntt_forward(&self.plan, rows);
     }
 
+    /// [`NttTable::forward_many`] without its last reductions: the residues of the words that it leaves, all
+    /// below 2^52, are the canonical ones. Which words those are depends on the instruction set. For rows that
+    /// are multiplied and reduced next.
+    ///
+    /// # Panics
+    /// If a row does not have `n` words.
+    pub fn forward_lazy_many(&self, rows: &mut [&mut [u64]]) {
+        #[cfg(feature = "concrete")]
+        if self.concrete.is_some() {
+            return self.forward_many(rows);
+        }
+        self.kernels.ntt_forward_lazy(&self.plan, rows);
+    }
+
     /// The inverse of [`NttTable::forward`], normalised. In and out: canonical residues in `[0, q)`.
     ///
     /// # Panics

@@ -33,6 +33,7 @@ const fn kernels<const WIDE: bool>(class: PrimeClass) -> Kernels {
         class,
         ntt_plan: ntt::ntt_plan,
         ntt_forward: ntt::ntt_forward::<WIDE>,
+        ntt_forward_lazy: ntt::ntt_forward::<WIDE>,
         ntt_inverse: ntt::ntt_inverse,
         add: rows::add,
         sub: rows::sub,

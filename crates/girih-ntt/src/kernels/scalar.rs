@@ -17,6 +17,7 @@ const fn kernels(class: PrimeClass) -> Kernels {
         class,
         ntt_plan,
         ntt_forward,
+        ntt_forward_lazy: ntt_forward,
         ntt_inverse,
         add,
         sub,

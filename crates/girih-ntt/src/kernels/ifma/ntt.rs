@@ -179,11 +179,15 @@ fn pick(a: V, b: V, from: [i64; 8]) -> V {
 }
 
 /// Forward transforms; see [`super::super::Kernels`]. The twiddles of a block serve one row after the other.
+/// LAZY: to words below 2^52.
 ///
 /// # Safety
 /// The processor has the module's features; rows hold the plan's n words.
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-pub(super) unsafe fn ntt_forward<const WIDE: bool>(plan: &Plan, rows: &mut [&mut [u64]]) {
+pub(super) unsafe fn ntt_forward<const WIDE: bool, const LAZY: bool>(
+    plan: &Plan,
+    rows: &mut [&mut [u64]],
+) {
     if plan.n < MIN {
         // SAFETY: the caller's contract.
         return unsafe { scalar::ntt_forward(plan, rows) };
@@ -192,7 +196,7 @@ pub(super) unsafe fn ntt_forward<const WIDE: bool>(plan: &Plan, rows: &mut [&mut
     for steps in forward_blocks(&plan.steps[0]) {
         for row in rows.iter_mut() {
             for step in steps {
-                forward::step::<WIDE>(plan, &c, &quotients, step, row.as_mut_ptr());
+                forward::step::<WIDE, LAZY>(plan, &c, &quotients, step, row.as_mut_ptr());
             }
         }
     }

@@ -49,10 +49,13 @@ fn ct<const WIDE: bool>(c: &Consts, x: &mut V, y: &mut V, (w, quotient): (V, V))
     }
 }
 
-/// The canonical residue of a lane at the end.
+/// The canonical residue of a lane at the end; LAZY: its low 52 bits.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-fn finish<const WIDE: bool>(c: &Consts, x: V) -> V {
+fn finish<const WIDE: bool, const LAZY: bool>(c: &Consts, x: V) -> V {
+    if LAZY {
+        return _mm512_and_si512(x, c.mask);
+    }
     let x = if WIDE {
         _mm512_min_epu64(x, _mm512_sub_epi64(x, c.q2))
     } else {
@@ -123,12 +126,12 @@ fn stage<const STAGE: usize, const LOG: usize, const COLUMNS: usize, const WIDE:
     }
 }
 
-/// The last six stages of `count` times 64 words (an even number), to canonical residues.
+/// The last six stages of `count` times 64 words (an even number), to canonical residues; LAZY: to words below 2^52.
 ///
 /// Two blocks at a time: one alone has four independent butterflies, too few to hide their latency.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-fn tails<const WIDE: bool>(
+fn tails<const WIDE: bool, const LAZY: bool>(
     c: &Consts,
     quotients: &Quotients,
     row: *mut u64,
@@ -200,8 +203,8 @@ fn tails<const WIDE: bool>(
         }
         for p in 0..4 {
             for (k, v) in v.iter().enumerate() {
-                let x = finish::<WIDE>(c, v[2 * p]);
-                let y = finish::<WIDE>(c, v[2 * p + 1]);
+                let x = finish::<WIDE, LAZY>(c, v[2 * p]);
+                let y = finish::<WIDE, LAZY>(c, v[2 * p + 1]);
                 // SAFETY: two blocks have 128 words.
                 unsafe {
                     let row = row.add(TAIL * k + 16 * p);
@@ -216,7 +219,7 @@ fn tails<const WIDE: bool>(
 /// One step of a forward transform.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-pub(super) fn step<const WIDE: bool>(
+pub(super) fn step<const WIDE: bool, const LAZY: bool>(
     plan: &Plan,
     c: &Consts,
     quotients: &Quotients,
@@ -226,7 +229,7 @@ pub(super) fn step<const WIDE: bool>(
     let (row, tw) = operands(plan, step, row);
     let stride = step.len >> step.log;
     match step.log {
-        0 => tails::<WIDE>(c, quotients, row, step.len / TAIL, tw),
+        0 => tails::<WIDE, LAZY>(c, quotients, row, step.len / TAIL, tw),
         1 => pass::<1, 4, WIDE>(c, row, stride, tw),
         2 => pass::<2, 4, WIDE>(c, row, stride, tw),
         3 => pass::<3, 2, WIDE>(c, row, stride, tw),

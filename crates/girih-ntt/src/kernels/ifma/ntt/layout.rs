@@ -108,7 +108,102 @@ fn lift(passes: &[u32], n: usize, start: usize, len: usize, log: u32) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::schedule;
     use super::*;
+    use crate::PrimeClass;
+
+    /// Where a value can lie, in units of q.
+    #[derive(Clone, Copy, Debug)]
+    struct Range {
+        low: f64,
+        high: f64,
+    }
+
+    impl Range {
+        fn or(self, other: Range) -> Range {
+            Range {
+                low: self.low.min(other.low),
+                high: self.high.max(other.high),
+            }
+        }
+    }
+
+    /// What a butterfly leaves of two ranges where 2^52 is `growth` q, by a quotient that is too small by less
+    /// than `error`.
+    fn butterfly(x: Range, y: Range, growth: f64, error: f64) -> (Range, Range) {
+        assert!(y.low >= 0.0, "a negative operand: {y:?}");
+        let product = 1.0 + error * y.high / growth;
+        let moved = |down: f64, up: f64| Range {
+            low: x.low - down,
+            high: x.high + up,
+        };
+        let (sum, difference) = (moved(0.0, product), moved(product, 0.0));
+        assert!(sum.high <= growth, "beyond 52 bits: {sum:?}");
+        (sum, difference)
+    }
+
+    /// The ranges after `log` stages across `2^log` vectors that begin in `input`.
+    fn stages(input: Range, log: u32, lift: u64, growth: f64) -> Vec<Range> {
+        let mut v = vec![input; 1 << log];
+        for x in &mut v[..1 << (log - 1)] {
+            x.low += lift as f64;
+            x.high += lift as f64;
+        }
+        for stage in 0..log {
+            let half = 1 << (log - 1 - stage);
+            for block in v.chunks_exact_mut(2 * half) {
+                let (xs, ys) = block.split_at_mut(half);
+                for (x, y) in xs.iter_mut().zip(ys) {
+                    (*x, *y) = butterfly(*x, *y, growth, 1.0);
+                }
+            }
+        }
+        v
+    }
+
+    /// Follows a block through the passes and its tails.
+    fn follow(passes: &[u32], n: usize, start: usize, len: usize, input: Range, growth: f64) {
+        let done = n.ilog2() - len.ilog2();
+        let mut before = 0;
+        let next = passes.iter().find(|p| {
+            before += **p;
+            before > done
+        });
+        if let Some(log) = next {
+            let lift = lift(passes, n, start, len, *log);
+            let part = len >> log;
+            for (i, out) in stages(input, *log, lift, growth).into_iter().enumerate() {
+                follow(passes, n, start + i * part, part, out, growth);
+            }
+            return;
+        }
+        assert_eq!(len, TAIL);
+        let lift = lift(passes, n, start, len, LANES_LOG) + LANES_LIFT;
+        let v = stages(input, LANES_LOG, lift, growth);
+        for pair in v.chunks_exact(2) {
+            // Lanes of both vectors meet, and then those of both results.
+            let mut all = pair[0].or(pair[1]);
+            for _ in 0..3 {
+                let (x, y) = butterfly(all, all, growth, 2.0);
+                all = x.or(y);
+            }
+            assert!(all.low >= 0.0 && all.high <= growth, "at the end: {all:?}");
+        }
+    }
+
+    #[test]
+    fn no_value_is_negative_or_leaves_52_bits() {
+        for log_n in 7..=17 {
+            let n = 1 << log_n;
+            let growth = (1_u64 << 52) as f64 / PrimeClass::reduction_free_bound(n) as f64;
+            let input = Range {
+                low: 0.0,
+                high: 4.0,
+            };
+            let passes = schedule::<false>(log_n).passes;
+            follow(passes, n, 0, n, input, growth);
+        }
+    }
 
     #[test]
     fn reversed_lanes_hold_the_mirrored_nodes() {

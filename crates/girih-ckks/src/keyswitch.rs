@@ -5,7 +5,7 @@
 //! "Better Bootstrapping for Approximate Homomorphic Encryption", CT-RSA 2020). The page `docs/keyswitch.md`
 //! has the order of the computation, its costs and its noise.
 
-use girih_rns::{Digits, ExpandedDigits, Lazy, Ntt, Poly, PolyQp, Ring, Then};
+use girih_rns::{Digits, ExpandedDigits, Factor, Lazy, Ntt, Poly, PolyQp, Ring, Then};
 
 use crate::keys::SwitchingKey;
 
@@ -28,7 +28,7 @@ pub(crate) fn switch_qp(c: &Poly<Ntt>, key: &SwitchingKey, ring: &Ring) -> PairQ
 pub(crate) fn switch<'a>(
     c: impl Into<Lazy<'a>>,
     key: &SwitchingKey,
-    then: &Then<'_>,
+    then: Then<'_>,
     ring: &Ring,
 ) -> Pair {
     Digits::new(c, ring).product_divided(key.b(), key.a(), then, ring)
@@ -50,12 +50,18 @@ pub(crate) fn switch_qp_hoisted(
     digits.inner_product(key.b(), key.a(), ring)
 }
 
-/// As [`switch`] for digits that were computed before: only the transforms of the division.
+/// As [`switch`] with several keys, for digits that were computed before: only the transforms of the division.
 pub(crate) fn switch_hoisted(
     digits: &ExpandedDigits,
-    key: &SwitchingKey,
-    then: &Then<'_>,
+    keys: Vec<(&SwitchingKey, Then<'_>)>,
     ring: &Ring,
-) -> Pair {
-    digits.product_divided(key.b(), key.a(), then, ring)
+) -> Vec<Pair> {
+    let factors: Vec<Factor<'_>> = keys
+        .into_iter()
+        .map(|(key, then)| Factor {
+            vectors: [key.b(), key.a()],
+            then,
+        })
+        .collect();
+    digits.products_divided(&factors, ring)
 }

@@ -14,7 +14,9 @@ use crate::lazy::Lazy;
 use crate::par::{Work, for_each_limb, for_each_tile};
 use crate::{GaloisElement, Ntt, Poly, PolyQp, Ring};
 
-use product::{inner_product, product_divided};
+use product::{inner_product, products_divided};
+
+pub use product::Factor;
 
 mod product;
 
@@ -122,10 +124,14 @@ impl<'a> Digits<'a> {
         &self,
         b: &[PolyQp<Ntt>],
         a: &[PolyQp<Ntt>],
-        then: &Then<'_>,
+        then: Then<'_>,
         ring: &Ring,
     ) -> [Poly<Ntt>; 2] {
-        product_divided(self, [b, a], then, ring)
+        let vectors = [b, a];
+        let [quotients] = products_divided(self, &[Factor { vectors, then }], ring)
+            .try_into()
+            .expect("one product has one pair of quotients");
+        quotients
     }
 
     /// All digits extended to all rows, in evaluations: what several products share (hoisting; Halevi,
@@ -221,19 +227,16 @@ impl ExpandedDigits {
         inner_product(self, [b, a], ring)
     }
 
-    /// As [`Digits::product_divided`], without the transforms of the digits.
+    /// The quotients of several products, each as [`Digits::product_divided`] without the transforms of the digits.
+    ///
+    /// Row by row all products are formed while the digits are at hand, and the remainders of all are transformed by
+    /// one reading of the twiddle factors. Memory beyond the quotients: `2 (K + drop + 1)` rows for each product.
     ///
     /// # Panics
-    /// As [`Digits::product_divided`].
+    /// As [`Digits::product_divided`], and if the products are divided by different primes.
     #[must_use]
-    pub fn product_divided(
-        &self,
-        b: &[PolyQp<Ntt>],
-        a: &[PolyQp<Ntt>],
-        then: &Then<'_>,
-        ring: &Ring,
-    ) -> [Poly<Ntt>; 2] {
-        product_divided(self, [b, a], then, ring)
+    pub fn products_divided(&self, factors: &[Factor<'_>], ring: &Ring) -> Vec<[Poly<Ntt>; 2]> {
+        products_divided(self, factors, ring)
     }
 }
 
@@ -306,10 +309,14 @@ mod tests {
                 for (plus, sums) in [([None, None], &expected), ([Some(Lazy::from(&x)), None], &with_x)] {
                     let parts = [0, 1].map(|half| sums[half].mod_down_rescaled(drop, &ring));
                     let then = Then { plus: plus.clone(), drop, automorphism: None };
-                    prop_assert_eq!(&digits.product_divided(&left, &right, &then, &ring), &parts);
+                    prop_assert_eq!(&digits.product_divided(&left, &right, then.clone(), &ring), &parts);
                     let then = Then { automorphism: Some(g), ..then };
-                    let moved = parts.map(|p| p.automorphism(g, &ring));
-                    prop_assert_eq!(&expanded.product_divided(&left, &right, &then, &ring), &moved);
+                    let moved = parts.each_ref().map(|p| p.automorphism(g, &ring));
+                    let vectors = [&left[..], &right[..]];
+                    let factors = [then, Then { plus: plus.clone(), drop, automorphism: None }]
+                        .map(|then| Factor { vectors, then });
+                    let both = expanded.products_divided(&factors, &ring);
+                    prop_assert_eq!(&both[..], &[moved, parts][..]);
                 }
             }
         }

@@ -113,7 +113,7 @@ pub fn map<T: Send, U: Send>(items: Vec<T>, f: impl Fn(T) -> U + Sync + Send) ->
 pub const TILE: usize = 8;
 
 /// Rows of a tile, at most `most`, so that every thread gets some.
-fn tile_rows(rows: usize, most: usize) -> usize {
+pub(crate) fn tile_rows(rows: usize, most: usize) -> usize {
     match threads() {
         1 => most,
         threads => (rows / (2 * threads)).clamp(1, most),

@@ -66,15 +66,28 @@ impl Division {
         ring: &Ring,
         prepared: &Prepared,
         first: usize,
-        rows: &mut [u64],
+        rows: &mut [&mut [u64]],
     ) {
-        let mut rows: Vec<&mut [u64]> = rows.chunks_exact_mut(ring.n()).collect();
         let targets: Vec<usize> = (first..first + rows.len()).collect();
-        self.conversion.convert(ring, prepared, &targets, &mut rows);
+        self.conversion.convert(ring, prepared, &targets, rows);
     }
 
-    /// `out = (x - remainder) S^-1` modulo kept prime `i`, on any columns, in evaluations, where `out` holds the
-    /// remainder.
+    /// `out = (x - remainder) S^-1` modulo kept prime `i`, on any columns, in evaluations.
+    pub(crate) fn divide_into(
+        &self,
+        ring: &Ring,
+        i: usize,
+        out: &mut [u64],
+        x: &[u64],
+        remainder: &[u64],
+    ) {
+        let table = ring.table(i);
+        let q = table.modulus();
+        let w = self.inverses[i];
+        table.kernels().sub_mul_scalar(q, out, x, remainder, w);
+    }
+
+    /// [`Division::divide_into`] the row that holds the remainder.
     pub(crate) fn divide(&self, ring: &Ring, i: usize, remainder: &mut [u64], x: &[u64]) {
         // (remainder - x) (-S^-1)
         let table = ring.table(i);
@@ -104,7 +117,8 @@ impl Division {
         let prepared = self.prepare_evaluations(ring, &row);
         let mut out = Poly::unfilled(ring, self.kept());
         for_each_tile(out.rows_mut(), n, |first, rows| {
-            self.remainders(ring, &prepared, first, rows);
+            let mut targets: Vec<&mut [u64]> = rows.chunks_exact_mut(n).collect();
+            self.remainders(ring, &prepared, first, &mut targets);
             for (t, remainder) in rows.chunks_exact_mut(n).enumerate() {
                 ring.table(first + t).forward(remainder);
                 self.divide(ring, first + t, remainder, row(first + t));
@@ -136,10 +150,11 @@ impl Division {
             n,
             TILE,
             |first, rows0, rows1| {
-                self.remainders(ring, &prepared[0], first, rows0);
-                self.remainders(ring, &prepared[1], first, rows1);
-                let pairs = rows0.chunks_exact_mut(n).zip(rows1.chunks_exact_mut(n));
-                for (i, (r0, r1)) in (first..).zip(pairs) {
+                let mut rows0: Vec<&mut [u64]> = rows0.chunks_exact_mut(n).collect();
+                let mut rows1: Vec<&mut [u64]> = rows1.chunks_exact_mut(n).collect();
+                self.remainders(ring, &prepared[0], first, &mut rows0);
+                self.remainders(ring, &prepared[1], first, &mut rows1);
+                for (i, (r0, r1)) in (first..).zip(rows0.into_iter().zip(rows1)) {
                     ring.table(i).forward_many(&mut [&mut *r0, &mut *r1]);
                     self.divide(ring, i, r0, row0(i));
                     self.divide(ring, i, r1, row1(i));

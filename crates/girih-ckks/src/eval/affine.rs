@@ -91,7 +91,7 @@ impl Evaluator {
                     drop,
                     automorphism: None,
                 };
-                Ok(switch(d2, key, &then, self.ring()))
+                Ok(switch(d2, key, then, self.ring()))
             }
             _ if drop > 0 => Ok(rescaled_pair(&d0, &d1, drop, self.ring())),
             _ => Ok([d0, d1]),

@@ -55,7 +55,7 @@ impl Evaluator {
             plus: [Some(d0), Some(d1)],
             ..Then::default()
         };
-        let [c0, c1] = switch(d2, key, &then, self.ring());
+        let [c0, c1] = switch(d2, key, then, self.ring());
         Ok(self.wrap(c0, c1, state))
     }
 
@@ -75,7 +75,7 @@ impl Evaluator {
             drop: self.params.chain().at(product.level).rescale_limbs,
             automorphism: None,
         };
-        let [c0, c1] = switch(d2, key, &then, self.ring());
+        let [c0, c1] = switch(d2, key, then, self.ring());
         Ok(self.wrap(c0, c1, state))
     }
 

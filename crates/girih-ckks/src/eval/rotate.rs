@@ -10,6 +10,10 @@ use crate::Ciphertext;
 use crate::keys::{GaloisKey, KeyId};
 use crate::keyswitch::{PairQp, hoist, switch, switch_hoisted, switch_qp, switch_qp_hoisted};
 
+/// Hoisted rotations that are computed row by row together: what they share is read once, and the remainders of
+/// their divisions stay within memory.
+const TOGETHER: usize = 8;
+
 impl Evaluator {
     /// `out[i] = a[i + by]`: one key switch.
     pub(super) fn rotated(
@@ -36,7 +40,7 @@ impl Evaluator {
 
     /// `phi(a_0 + u_0, u_1)` for the switched half `(u_0, u_1)` of `a_1`.
     fn moved(&self, a: &Ciphertext, state: State, key: &GaloisKey) -> Ciphertext {
-        let [c0, c1] = switch(a.c1(), &key.key, &after(a, key), self.ring());
+        let [c0, c1] = switch(a.c1(), &key.key, after(a, key), self.ring());
         self.wrap(c0, c1, state)
     }
 
@@ -62,14 +66,16 @@ impl Evaluator {
                 .collect());
         }
         let digits = hoist(a.c1(), self.ring());
-        Ok(par::map(keys, |key| match key {
-            None => a.clone(),
-            Some(key) => {
-                let then = after(a, key);
-                let [c0, c1] = switch_hoisted(&digits, &key.key, &then, self.ring());
-                self.wrap(c0, c1, state)
-            }
-        }))
+        let moving: Vec<&GaloisKey> = keys.iter().flatten().copied().collect();
+        let mut moved = moving.chunks(TOGETHER).flat_map(|keys| {
+            let keys = keys.iter().map(|key| (&key.key, after(a, key))).collect();
+            switch_hoisted(&digits, keys, self.ring())
+        });
+        let rotated = keys.iter().map(|key| match key {
+            None => Some(a.clone()),
+            Some(_) => moved.next().map(|[c0, c1]| self.wrap(c0, c1, state)),
+        });
+        Ok(rotated.flatten().collect())
     }
 
     /// `sum rotate(a_i, r_i)`: the switched halves are permuted and added over QP, one division by P. An operand

@@ -6,8 +6,11 @@
 
 use std::ops::Range;
 
+use girih_ntt::Buf;
+
 use super::{Digits, ExpandedDigits, Then};
-use crate::par::{TILE, for_each_tile_pair};
+use crate::extend::Prepared;
+use crate::par::{self, TILE, for_each_tile_pair, tile_rows};
 use crate::{Ntt, Poly, PolyQp, Ring};
 
 /// Most rows of extended digits that one tile holds at a time.
@@ -127,19 +130,20 @@ impl DigitRows for ExpandedDigits {
     }
 }
 
-/// Row `r` of the digits and of both gadget vectors.
-struct Factors<'a> {
+/// Row `r` of the digits and of both halves of a gadget vector.
+struct RowFactors<'a> {
     r: usize,
-    left: Vec<&'a [u64]>,
+    left: &'a [&'a [u64]],
     right: [Vec<&'a [u64]>; 2],
 }
 
-impl<'a> Factors<'a> {
-    fn new(r: usize, left: Vec<&'a [u64]>, vectors: [&'a [PolyQp<Ntt>]; 2], limbs: usize) -> Self {
-        let count = left.len();
-        let right = vectors
-            .map(|v| -> Vec<&[u64]> { v[..count].iter().map(|p| p.row_for(limbs, r)).collect() });
-        Factors { r, left, right }
+impl<'a> RowFactors<'a> {
+    fn new(r: usize, left: &'a [&'a [u64]], vectors: [&'a [PolyQp<Ntt>]; 2], limbs: usize) -> Self {
+        let right = vectors.map(|v| -> Vec<&[u64]> {
+            let v = &v[..left.len()];
+            v.iter().map(|p| p.row_for(limbs, r)).collect()
+        });
+        RowFactors { r, left, right }
     }
 
     /// Both inner products in the given columns.
@@ -151,7 +155,7 @@ impl<'a> Factors<'a> {
         let [b, a] = [cut(&self.right[0]), cut(&self.right[1])];
         table
             .kernels()
-            .inner_product_pair(table.modulus(), out, &cut(&self.left), [&b, &a], None);
+            .inner_product_pair(table.modulus(), out, &cut(self.left), [&b, &a], None);
     }
 }
 
@@ -194,7 +198,7 @@ pub(super) fn inner_product<D: DigitRows>(
             digits.convert(ring, &rows, &mut scratch);
             for (t, &r) in rows.iter().enumerate() {
                 let left = digits.transform(ring, &rows, t, &mut scratch, &mut []);
-                let factors = Factors::new(r, left, vectors, limbs);
+                let factors = RowFactors::new(r, &left, vectors, limbs);
                 let row = t * n..(t + 1) * n;
                 factors.multiply(ring, limbs, 0..n, [&mut x[row.clone()], &mut y[row]]);
             }
@@ -203,24 +207,27 @@ pub(super) fn inner_product<D: DigitRows>(
     out
 }
 
-/// `(sum_d D_d b_d + P x, sum_d D_d a_d + P y)`, divided: what all tiles of a product share.
-struct Product<'a, D> {
-    digits: &'a D,
-    then: &'a Then<'a>,
-    ring: &'a Ring,
+/// One product with a gadget vector `(b, a)` and what follows it.
+pub struct Factor<'a> {
+    /// Entries of the vector: `b` and `a`.
+    pub vectors: [&'a [PolyQp<Ntt>]; 2],
+    /// What follows the product.
+    pub then: Then<'a>,
 }
 
-impl<D: DigitRows> Product<'_, D> {
+impl Factor<'_> {
     /// Both sums of one row in the given columns; `spare` has as many words.
     fn sums(
         &self,
-        factors: &Factors<'_>,
+        ring: &Ring,
+        limbs: usize,
+        rows: &RowFactors<'_>,
         columns: Range<usize>,
         [x, y]: [&mut [u64]; 2],
         spare: &mut [u64],
     ) {
-        let (ring, limbs, r) = (self.ring, self.digits.limbs(), factors.r);
-        factors.multiply(ring, limbs, columns.clone(), [&mut *x, &mut *y]);
+        let r = rows.r;
+        rows.multiply(ring, limbs, columns.clone(), [&mut *x, &mut *y]);
         if r >= limbs {
             return;
         }
@@ -240,85 +247,142 @@ impl<D: DigitRows> Product<'_, D> {
     }
 }
 
-pub(super) fn product_divided<D: DigitRows>(
-    digits: &D,
-    vectors: [&[PolyQp<Ntt>]; 2],
-    then: &Then<'_>,
-    ring: &Ring,
-) -> [Poly<Ntt>; 2] {
-    check_vectors(digits, vectors);
-    let (n, limbs) = (ring.n(), digits.limbs());
-    for x in then.plus.iter().flatten() {
-        assert_eq!(x.limbs(), limbs, "operands have the same limbs");
+/// Row `r` of both halves of every product, tile by tile: `(first row, [row][product])`.
+type Tiles<'a> = Vec<(usize, Vec<Vec<[&'a mut [u64]; 2]>>)>;
+
+fn tiles<'a>(
+    halves: impl Iterator<Item = [&'a mut [u64]; 2]>,
+    n: usize,
+    count: usize,
+    most: usize,
+) -> Tiles<'a> {
+    let mut rows: Vec<Vec<[&mut [u64]; 2]>> = (0..count).map(|_| Vec::new()).collect();
+    for [x, y] in halves {
+        let pairs = x.chunks_exact_mut(n).zip(y.chunks_exact_mut(n));
+        for (row, (x, y)) in rows.iter_mut().zip(pairs) {
+            row.push([x, y]);
+        }
     }
-    let product = Product { digits, then, ring };
-    let division = ring.division(limbs, then.drop, true);
-    let permutation = then.automorphism.map(|g| ring.permutation(g));
+    let size = tile_rows(count, most);
+    let mut tiles = Vec::with_capacity(count.div_ceil(size));
+    let mut rows = rows.into_iter();
+    for first in (0..count).step_by(size) {
+        tiles.push((first, rows.by_ref().take(size).collect()));
+    }
+    tiles
+}
+
+/// The quotients of several products of the same digits, all divided by the same primes.
+pub(super) fn products_divided<D: DigitRows>(
+    digits: &D,
+    factors: &[Factor<'_>],
+    ring: &Ring,
+) -> Vec<[Poly<Ntt>; 2]> {
+    let Some(last) = factors.first().map(|f| f.then.drop) else {
+        return Vec::new();
+    };
+    let (n, limbs) = (ring.n(), digits.limbs());
+    for factor in factors {
+        check_vectors(digits, factor.vectors);
+        assert_eq!(
+            factor.then.drop, last,
+            "products are divided by one modulus"
+        );
+        for x in factor.then.plus.iter().flatten() {
+            assert_eq!(x.limbs(), limbs, "operands have the same limbs");
+        }
+    }
+    let division = ring.division(limbs, last, true);
+    let permutations: Vec<_> = factors
+        .iter()
+        .map(|f| f.then.automorphism.map(|g| ring.permutation(g)))
+        .collect();
     let width = BLOCK.min(n);
 
     // The primes divided out: q_(l - drop + 1) .. q_l, then P.
-    let mut divided = [(); 2].map(|()| ring.pool().unfilled(division.divided() * n));
-    let [divided0, divided1] = &mut divided;
-    for_each_tile_pair(divided0, divided1, n, tile_of(digits), |first, x, y| {
+    let mut divided: Vec<[Buf; 2]> = factors
+        .iter()
+        .map(|_| [(); 2].map(|()| ring.pool().unfilled(division.divided() * n)))
+        .collect();
+    let halves = divided.iter_mut().map(|[x, y]| [&mut x[..], &mut y[..]]);
+    let work = tiles(halves, n, division.divided(), tile_of(digits));
+    par::map(work, |(first, mut out)| {
         let start = division.kept() + first;
-        let rows: Vec<usize> = (start..start + x.len() / n).collect();
+        let rows: Vec<usize> = (start..start + out.len()).collect();
         let mut scratch = ring.pool().unfilled(digits.scratch() * rows.len() * n);
         let mut spare = ring.pool().unfilled(width);
         digits.convert(ring, &rows, &mut scratch);
-        for (t, &r) in rows.iter().enumerate() {
+        for (t, (&r, out)) in rows.iter().zip(&mut out).enumerate() {
             let left = digits.transform(ring, &rows, t, &mut scratch, &mut []);
-            let factors = Factors::new(r, left, vectors, limbs);
-            let (x, y) = (&mut x[t * n..(t + 1) * n], &mut y[t * n..(t + 1) * n]);
-            for columns in blocks(n) {
-                let out = [&mut x[columns.clone()], &mut y[columns.clone()]];
-                product.sums(&factors, columns, out, &mut spare);
+            for (factor, [x, y]) in factors.iter().zip(out.iter_mut()) {
+                let row = RowFactors::new(r, &left, factor.vectors, limbs);
+                for columns in blocks(n) {
+                    let out = [&mut x[columns.clone()], &mut y[columns.clone()]];
+                    factor.sums(ring, limbs, &row, columns, out, &mut spare);
+                }
             }
-            ring.table(ring.qp_index(limbs, r))
-                .inverse_many(&mut [x, y]);
+            let mut work: Vec<&mut [u64]> = out.iter_mut().flatten().map(|x| &mut **x).collect();
+            ring.table(ring.qp_index(limbs, r)).inverse_many(&mut work);
         }
     });
-    let prepared = divided.each_ref().map(|rows| division.prepare(ring, rows));
+    let prepared: Vec<[Prepared; 2]> = divided
+        .iter()
+        .map(|rows| rows.each_ref().map(|rows| division.prepare(ring, rows)))
+        .collect();
     drop(divided);
 
     let kept = division.kept();
-    let mut out = [Poly::unfilled(ring, kept), Poly::unfilled(ring, kept)];
-    let [out_b, out_a] = &mut out;
-    for_each_tile_pair(
-        out_b.rows_mut(),
-        out_a.rows_mut(),
-        n,
-        tile_of(digits),
-        |first, x, y| {
-            let rows: Vec<usize> = (first..first + x.len() / n).collect();
-            let mut scratch = ring.pool().unfilled(digits.scratch() * rows.len() * n);
-            let mut spare = ring.pool().unfilled(3 * width);
-            let mut moved = ring
-                .pool()
-                .unfilled(permutation.as_ref().map_or(0, |_| 2 * n));
-            division.remainders(ring, &prepared[0], first, x);
-            division.remainders(ring, &prepared[1], first, y);
-            digits.convert(ring, &rows, &mut scratch);
-            for (t, &r) in rows.iter().enumerate() {
-                let (x, y) = (&mut x[t * n..(t + 1) * n], &mut y[t * n..(t + 1) * n]);
-                let mut remainders = [&mut *x, &mut *y];
-                let left = digits.transform(ring, &rows, t, &mut scratch, &mut remainders);
-                let factors = Factors::new(r, left, vectors, limbs);
+    let mut quotients: Vec<[Poly<Ntt>; 2]> = factors
+        .iter()
+        .map(|_| [Poly::unfilled(ring, kept), Poly::unfilled(ring, kept)])
+        .collect();
+    let halves = quotients
+        .iter_mut()
+        .map(|[x, y]| [x.rows_mut(), y.rows_mut()]);
+    let work = tiles(halves, n, kept, tile_of(digits));
+    par::map(work, |(first, mut out)| {
+        let rows: Vec<usize> = (first..first + out.len()).collect();
+        for (j, prepared) in prepared.iter().enumerate() {
+            for (half, prepared) in prepared.iter().enumerate() {
+                let mut remainders: Vec<&mut [u64]> =
+                    out.iter_mut().map(|row| &mut *row[j][half]).collect();
+                division.remainders(ring, prepared, first, &mut remainders);
+            }
+        }
+        let mut scratch = ring.pool().unfilled(digits.scratch() * rows.len() * n);
+        let mut spare = ring.pool().unfilled(3 * width);
+        let mut moved = ring.pool().unfilled(2 * n);
+        digits.convert(ring, &rows, &mut scratch);
+        for (t, (&r, out)) in rows.iter().zip(&mut out).enumerate() {
+            let mut work: Vec<&mut [u64]> = out.iter_mut().flatten().map(|x| &mut **x).collect();
+            let left = digits.transform(ring, &rows, t, &mut scratch, &mut work);
+            for ((factor, permutation), out) in factors.iter().zip(&permutations).zip(out) {
+                let row = RowFactors::new(r, &left, factor.vectors, limbs);
                 for columns in blocks(n) {
                     let (sums, spare) = spare.split_at_mut(2 * width);
                     let (sum_x, sum_y) = sums.split_at_mut(width);
-                    product.sums(&factors, columns.clone(), [sum_x, sum_y], spare);
-                    division.divide(ring, r, &mut x[columns.clone()], sum_x);
-                    division.divide(ring, r, &mut y[columns], sum_y);
+                    let halves = [&mut *sum_x, &mut *sum_y];
+                    factor.sums(ring, limbs, &row, columns.clone(), halves, spare);
+                    for (half, sum) in [sum_x, sum_y].into_iter().enumerate() {
+                        let remainder = &mut out[half][columns.clone()];
+                        match permutation {
+                            None => division.divide(ring, r, remainder, sum),
+                            Some(_) => {
+                                let moved = &mut moved[half * n..(half + 1) * n];
+                                let quotient = &mut moved[columns.clone()];
+                                division.divide_into(ring, r, quotient, sum, remainder);
+                            }
+                        }
+                    }
                 }
-                if let Some(permutation) = &permutation {
+                if let Some(permutation) = permutation {
                     let kernels = ring.table(r).kernels();
-                    for (row, moved) in [x, y].into_iter().zip(moved.chunks_exact_mut(n)) {
-                        moved.copy_from_slice(row);
+                    for (row, moved) in out.iter_mut().zip(moved.chunks_exact(n)) {
                         kernels.permute(row, moved, permutation);
                     }
                 }
             }
-        },
-    );
-    out
+        }
+    });
+    quotients
 }

@@ -48,7 +48,7 @@ impl Fold {
         // With the word that an accumulating product starts from.
         let sum = (terms as u128 + 1) * value * value;
         // One more a term for what the low halves carry over.
-        let high = ((value * value >> 52) + 2) * (terms as u128 + 1);
+        let high = (((value * value) >> 52) + 2) * (terms as u128 + 1);
         let shift = (q.bits() - 2).min(51);
         let length = if sum >> shift < 1 << 52 {
             Length::Short

@@ -10,17 +10,17 @@ use compose::Composer;
 use girih_he::Level;
 use girih_rns::{Coeff, Ntt, Poly, Ring};
 use num_complex::Complex64;
+use round::round_reversed;
 
 use crate::fft::{self, SpecialFft, Split, bit_reversed};
 use crate::{EncodeError, Params, Plaintext};
 
 mod compose;
+mod round;
 
 /// `scale · max|value|` up to which f64 encodes: its relative error of about 2^-51 then stays below
 /// the rounding to integers. Above, double-double arithmetic is used.
 const F64_BITS: f64 = 50.0;
-/// Adding and subtracting this rounds `|x| < 2^51` to the nearest integer, ties to even.
-const ROUNDING: f64 = 6_755_399_441_055_744.0;
 /// Largest log2 of a coefficient: what `i128` holds with room to spare.
 const WIDE_BITS: f64 = 120.0;
 /// Decoding is exact for values up to 2^40 in magnitude (and at most 2^120 times the inverse of the scale).
@@ -128,12 +128,19 @@ impl Encoder {
     /// As [`encode`](Encoder::encode), except that nothing depends on a level.
     pub fn coefficients(&self, values: &[f64], scale: f64) -> Result<Coefficients, EncodeError> {
         self.check_len(values.len())?;
-        let mut max = 0f64;
-        for (index, &value) in values.iter().enumerate() {
-            if !value.is_finite() {
+        // Without a way out of the loop, so that it is done in vectors.
+        let (max, finite) = values.iter().fold((0f64, true), |(max, finite), v| {
+            let size = v.abs();
+            (
+                if size > max { size } else { max },
+                finite & (size < f64::INFINITY),
+            )
+        });
+        if !finite {
+            let bad = values.iter().enumerate().find(|(_, v)| !v.is_finite());
+            if let Some((index, &value)) = bad {
                 return Err(EncodeError::NotFinite { index, value });
             }
-            max = max.max(value.abs());
         }
         let mut slots = Split::zeros(self.slots);
         slots.re[..values.len()].copy_from_slice(values);
@@ -233,16 +240,12 @@ impl Encoder {
         if log_max <= F64_BITS {
             self.fft.inverse(&mut slots);
             let mut out = vec![0i64; degree];
-            let mut largest = 0;
-            for k in 0..n {
-                let at = bit_reversed(k, n);
-                let (re, im) = (round(slots.re[at] * factor), round(slots.im[at] * factor));
-                largest = largest.max(re.unsigned_abs()).max(im.unsigned_abs());
-                (out[k * gap], out[(k + n) * gap]) = (re, im);
-            }
+            let (low, high) = out.split_at_mut(n * gap);
+            let largest = round_reversed(&slots.re, factor, low, gap)
+                .max(round_reversed(&slots.im, factor, high, gap));
             return Ok(Coefficients {
                 values: Integers::Narrow(out),
-                log_max: (largest.max(1) as f64).log2(),
+                log_max: largest.max(1.0).log2(),
                 scale,
             });
         }
@@ -378,12 +381,6 @@ pub(crate) fn limbs_to_decode(params: &Params, available: usize, scale: f64) -> 
         more
     });
     enough.count().max(1)
-}
-
-/// Nearest integer of `|x| < 2^51`, ties to even.
-#[inline]
-fn round(x: f64) -> i64 {
-    (x + ROUNDING).to_bits() as i64 - ROUNDING.to_bits() as i64
 }
 
 #[cfg(test)]

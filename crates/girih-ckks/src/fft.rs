@@ -3,18 +3,20 @@
 //! Slot `j` of a polynomial with coefficients `w_k` (already folded to complex numbers, see the encoder)
 //! is `z_j = sum_k w_k zeta^(5^j k)` with `zeta = exp(2 pi i / 4n)`. Both directions are Cooley-Tukey
 //! transforms on the order `5^j`: stage twiddles depend on the position in the block only and lie
-//! contiguously, so the loops vectorise. Two stages are merged to halve the traffic. Everything is fixed
+//! contiguously. [`FftKernels`] runs the stages. Everything is fixed
 //! order f64 arithmetic on twiddles rounded from double-double numbers: equal results everywhere.
 
 use std::sync::OnceLock;
 
 use dd::{Complex, Dd, Roots};
+use girih_ntt::{FftKernels, Isa};
 
 pub(crate) mod dd;
 
 /// Tables for transforms of every power-of-two length up to `max`.
 pub(crate) struct SpecialFft {
     max: usize,
+    kernels: &'static FftKernels,
     /// Twiddles of the stage with blocks of `len`: `exp(2 pi i (5^j mod 4 len) / 4 len)` for `j < len / 2`, at
     /// `len / 2 - 1 ..`.
     re: Vec<f64>,
@@ -29,22 +31,13 @@ pub(crate) struct Split {
     pub(crate) im: Vec<f64>,
 }
 
-/// The part of `Split` (or of the twiddles) that a stage works on.
-macro_rules! quarters {
-    ($block:expr, $quarter:expr) => {{
-        let (front, back) = $block.split_at_mut(2 * $quarter);
-        let (a, b) = front.split_at_mut($quarter);
-        let (c, d) = back.split_at_mut($quarter);
-        (a, b, c, d)
-    }};
-}
-
 impl SpecialFft {
     /// Tables for lengths up to `max`, a power of two. Cost: `2 max` products of double-doubles.
     pub(crate) fn new(max: usize) -> SpecialFft {
         let twiddles = stage_twiddles(max);
         SpecialFft {
             max,
+            kernels: FftKernels::select(Isa::best()),
             re: twiddles.iter().map(|w| w.re.hi).collect(),
             im: twiddles.iter().map(|w| w.im.hi).collect(),
             precise: OnceLock::new(),
@@ -58,15 +51,8 @@ impl SpecialFft {
             n.is_power_of_two() && n <= self.max && x.im.len() == n,
             "a transform length of the table"
         );
-        let mut len = n;
-        if n.trailing_zeros() % 2 == 1 {
-            self.inverse_stage(x, len);
-            len /= 2;
-        }
-        while len > 1 {
-            self.inverse_pair(x, len);
-            len /= 4;
-        }
+        self.kernels
+            .inverse([&mut x.re, &mut x.im], [&self.re, &self.im]);
     }
 
     /// Coefficients in bit-reversed order to slots, in place.
@@ -76,14 +62,8 @@ impl SpecialFft {
             n.is_power_of_two() && n <= self.max && x.im.len() == n,
             "a transform length of the table"
         );
-        let mut len = 4;
-        while len <= n {
-            self.forward_pair(x, len);
-            len *= 4;
-        }
-        if n.trailing_zeros() % 2 == 1 {
-            self.forward_stage(x, n);
-        }
+        self.kernels
+            .forward([&mut x.re, &mut x.im], [&self.re, &self.im]);
     }
 
     /// [`inverse`](SpecialFft::inverse) in double-double arithmetic: about thirty times slower.
@@ -109,88 +89,6 @@ impl SpecialFft {
             len = half;
         }
     }
-
-    fn stage(&self, len: usize) -> (&[f64], &[f64]) {
-        (
-            &self.re[len / 2 - 1..len - 1],
-            &self.im[len / 2 - 1..len - 1],
-        )
-    }
-
-    /// One stage of decimation in frequency on blocks of `len = n`.
-    fn inverse_stage(&self, x: &mut Split, len: usize) {
-        let half = len / 2;
-        let (wr, wi) = self.stage(len);
-        let (ar, br) = x.re.split_at_mut(half);
-        let (ai, bi) = x.im.split_at_mut(half);
-        for j in 0..half {
-            let (dr, di) = (ar[j] - br[j], ai[j] - bi[j]);
-            ar[j] += br[j];
-            ai[j] += bi[j];
-            (br[j], bi[j]) = mul_conj(dr, di, wr[j], wi[j]);
-        }
-    }
-
-    /// The stages of blocks `len` and `len / 2`.
-    fn inverse_pair(&self, x: &mut Split, len: usize) {
-        let q = len / 4;
-        let (wr, wi) = self.stage(len);
-        let ((w0r, w1r), (w0i, w1i)) = (wr.split_at(q), wi.split_at(q));
-        let (vr, vi) = self.stage(len / 2);
-        let (vr, vi) = (&vr[..q], &vi[..q]);
-        for (re, im) in x.re.chunks_exact_mut(len).zip(x.im.chunks_exact_mut(len)) {
-            let (ar, br, cr, dr) = quarters!(re, q);
-            let (ai, bi, ci, di) = quarters!(im, q);
-            for j in 0..q {
-                let (sr, si) = (ar[j] + cr[j], ai[j] + ci[j]);
-                let (tr, ti) = (br[j] + dr[j], bi[j] + di[j]);
-                let (ur, ui) = mul_conj(ar[j] - cr[j], ai[j] - ci[j], w0r[j], w0i[j]);
-                let (xr, xi) = mul_conj(br[j] - dr[j], bi[j] - di[j], w1r[j], w1i[j]);
-                (ar[j], ai[j]) = (sr + tr, si + ti);
-                (br[j], bi[j]) = mul_conj(sr - tr, si - ti, vr[j], vi[j]);
-                (cr[j], ci[j]) = (ur + xr, ui + xi);
-                (dr[j], di[j]) = mul_conj(ur - xr, ui - xi, vr[j], vi[j]);
-            }
-        }
-    }
-
-    /// One stage of decimation in time on blocks of `len = n`.
-    fn forward_stage(&self, x: &mut Split, len: usize) {
-        let half = len / 2;
-        let (wr, wi) = self.stage(len);
-        let (ar, br) = x.re.split_at_mut(half);
-        let (ai, bi) = x.im.split_at_mut(half);
-        for j in 0..half {
-            let (tr, ti) = mul(br[j], bi[j], wr[j], wi[j]);
-            (br[j], bi[j]) = (ar[j] - tr, ai[j] - ti);
-            (ar[j], ai[j]) = (ar[j] + tr, ai[j] + ti);
-        }
-    }
-
-    /// The stages of blocks `len / 2` and `len`.
-    fn forward_pair(&self, x: &mut Split, len: usize) {
-        let q = len / 4;
-        let (wr, wi) = self.stage(len);
-        let ((w0r, w1r), (w0i, w1i)) = (wr.split_at(q), wi.split_at(q));
-        let (vr, vi) = self.stage(len / 2);
-        let (vr, vi) = (&vr[..q], &vi[..q]);
-        for (re, im) in x.re.chunks_exact_mut(len).zip(x.im.chunks_exact_mut(len)) {
-            let (ar, br, cr, dr) = quarters!(re, q);
-            let (ai, bi, ci, di) = quarters!(im, q);
-            for j in 0..q {
-                let (tr, ti) = mul(br[j], bi[j], vr[j], vi[j]);
-                let (sr, si) = (ar[j] + tr, ai[j] + ti);
-                let (ur, ui) = (ar[j] - tr, ai[j] - ti);
-                let (tr, ti) = mul(dr[j], di[j], vr[j], vi[j]);
-                let (pr, pi) = mul(cr[j] + tr, ci[j] + ti, w0r[j], w0i[j]);
-                let (mr, mi) = mul(cr[j] - tr, ci[j] - ti, w1r[j], w1i[j]);
-                (ar[j], ai[j]) = (sr + pr, si + pi);
-                (cr[j], ci[j]) = (sr - pr, si - pi);
-                (br[j], bi[j]) = (ur + mr, ui + mi);
-                (dr[j], di[j]) = (ur - mr, ui - mi);
-            }
-        }
-    }
 }
 
 impl Split {
@@ -210,16 +108,6 @@ pub(crate) fn bit_reversed(i: usize, n: usize) -> usize {
     } else {
         i.reverse_bits() >> (usize::BITS - n.trailing_zeros())
     }
-}
-
-#[inline(always)]
-fn mul(ar: f64, ai: f64, wr: f64, wi: f64) -> (f64, f64) {
-    (ar * wr - ai * wi, ar * wi + ai * wr)
-}
-
-#[inline(always)]
-fn mul_conj(ar: f64, ai: f64, wr: f64, wi: f64) -> (f64, f64) {
-    (ar * wr + ai * wi, ai * wr - ar * wi)
 }
 
 /// The twiddles of all stages up to blocks of `max`, one after the other.

@@ -16,6 +16,7 @@ use crate::table::bit_reverse;
 #[cfg(all(target_arch = "x86_64", not(force_scalar)))]
 mod avx2;
 mod convert;
+mod fft;
 #[cfg(all(target_arch = "x86_64", not(force_scalar)))]
 mod ifma;
 mod passes;
@@ -23,6 +24,7 @@ mod random;
 mod scalar;
 
 pub use convert::{CHUNK, ConvertSources, ConvertTarget};
+pub use fft::FftKernels;
 pub use random::{BLOCK, RandomKernels};
 
 /// The most rows that one inner product or base conversion may have: 52-bit addends leave twelve

@@ -24,7 +24,7 @@ mod pool;
 pub use error::{Error, Result};
 pub use isa::{Isa, UnknownIsa};
 pub use kernels::{
-    BLOCK, CHUNK, ConvertSources, ConvertTarget, Kernels, PrimeClass, RandomKernels,
+    BLOCK, CHUNK, ConvertSources, ConvertTarget, FftKernels, Kernels, PrimeClass, RandomKernels,
 };
 pub use modulus::{MODULUS_BITS, Modulus, ShoupPair};
 pub use permutation::Permutation;

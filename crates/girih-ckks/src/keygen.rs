@@ -220,6 +220,9 @@ impl KeyGenerator {
                 kernels.scale_i64(q, row, e, q.shoup(1));
             }
             table.forward_many(b);
+            if automorphism.is_some() {
+                fetch(s.row(index));
+            }
             for (d, (b, a)) in b.iter_mut().zip(a).enumerate() {
                 expand_row(ring, &seeds.public, d, index, a);
                 match automorphism {
@@ -232,6 +235,12 @@ impl KeyGenerator {
         let a = b.split_off(count);
         (b, a)
     }
+}
+
+/// Reads a row in order, so that it comes from memory as a stream; in the order of an automorphism, one cache line
+/// at a time would.
+fn fetch(row: &[u64]) {
+    std::hint::black_box(row.iter().step_by(8).fold(0, |sum, x| sum ^ x));
 }
 
 /// The automorphism of a Galois key; none for the relinearisation key.

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::super::random::{self, BLOCK, DOUBLE_ROUNDS, DRAW_BITS, QUARTERS, RandomKernels, State};
+use super::super::random::{self, BLOCK, DOUBLE_ROUNDS, DRAW_BITS, RandomKernels, State};
 use super::{V, load, splat, store};
 use crate::isa::Isa;
 
@@ -12,30 +12,30 @@ pub(in super::super) static RANDOM: RandomKernels =
 /// Blocks at a time.
 const LANES: usize = 16;
 
-/// The rounds on sixteen blocks; word `i` of all blocks is `x[i]`.
+/// The rounds on `G` groups of sixteen blocks; word `i` of the blocks of group `g` is `x[g][i]`.
+///
+/// Two groups fill the 32 registers and hide the latency of the chain of operations that one is.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-fn rounds(mut x: [V; 16]) -> [V; 16] {
+fn rounds<const G: usize>(mut x: [[V; 16]; G]) -> [[V; 16]; G] {
+    /// Half a quarter-round of every group: `a += b; d = (d ^ a) <<< LEFT` for the four `(a, b, d)`.
+    macro_rules! step {
+        ($left:literal, $([$a:literal, $b:literal, $d:literal]),*) => {
+            $(for x in &mut x {
+                x[$a] = _mm512_add_epi32(x[$a], x[$b]);
+                x[$d] = _mm512_rol_epi32::<$left>(_mm512_xor_si512(x[$d], x[$a]));
+            })*
+        };
+    }
     for _ in 0..DOUBLE_ROUNDS {
-        for half in QUARTERS.as_chunks::<4>().0 {
-            // Step by step for the four quarter-rounds, which are independent.
-            for [a, b, _, d] in *half {
-                x[a] = _mm512_add_epi32(x[a], x[b]);
-                x[d] = _mm512_rol_epi32::<16>(_mm512_xor_si512(x[d], x[a]));
-            }
-            for [_, b, c, d] in *half {
-                x[c] = _mm512_add_epi32(x[c], x[d]);
-                x[b] = _mm512_rol_epi32::<12>(_mm512_xor_si512(x[b], x[c]));
-            }
-            for [a, b, _, d] in *half {
-                x[a] = _mm512_add_epi32(x[a], x[b]);
-                x[d] = _mm512_rol_epi32::<8>(_mm512_xor_si512(x[d], x[a]));
-            }
-            for [_, b, c, d] in *half {
-                x[c] = _mm512_add_epi32(x[c], x[d]);
-                x[b] = _mm512_rol_epi32::<7>(_mm512_xor_si512(x[b], x[c]));
-            }
-        }
+        step!(16, [0, 4, 12], [1, 5, 13], [2, 6, 14], [3, 7, 15]);
+        step!(12, [8, 12, 4], [9, 13, 5], [10, 14, 6], [11, 15, 7]);
+        step!(8, [0, 4, 12], [1, 5, 13], [2, 6, 14], [3, 7, 15]);
+        step!(7, [8, 12, 4], [9, 13, 5], [10, 14, 6], [11, 15, 7]);
+        step!(16, [0, 5, 15], [1, 6, 12], [2, 7, 13], [3, 4, 14]);
+        step!(12, [10, 15, 5], [11, 12, 6], [8, 13, 7], [9, 14, 4]);
+        step!(8, [0, 5, 15], [1, 6, 12], [2, 7, 13], [3, 4, 14]);
+        step!(7, [10, 15, 5], [11, 12, 6], [8, 13, 7], [9, 14, 4]);
     }
     x
 }
@@ -77,27 +77,64 @@ fn transpose(x: [V; 16]) -> [V; 16] {
     out
 }
 
+/// The input of sixteen blocks from the one of the state on, group `group` of them.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+fn starts(state: &State, group: usize) -> [V; 16] {
+    let lanes = _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0);
+    let first = splat(state.block().wrapping_add((LANES * group) as u64));
+    let counters = [
+        _mm512_add_epi64(first, lanes),
+        _mm512_add_epi64(first, _mm512_add_epi64(lanes, splat(8))),
+    ];
+    // The low halves of sixteen counters, and the high halves.
+    let even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
+    let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+    let pick = |index: V| _mm512_permutex2var_epi32(counters[0], index, counters[1]);
+    let (low, high) = (pick(even), pick(odd));
+    let mut start = [low; 16];
+    for (i, x) in start.iter_mut().enumerate() {
+        *x = match i {
+            12 => low,
+            13 => high,
+            _ => _mm512_set1_epi32(state.words[i] as i32),
+        };
+    }
+    start
+}
+
+/// `G` groups of sixteen blocks.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+fn groups<const G: usize>(state: &mut State, out: &mut [[[u64; BLOCK]; LANES]; G]) {
+    let mut x = [[_mm512_setzero_si512(); 16]; G];
+    for (g, x) in x.iter_mut().enumerate() {
+        *x = starts(state, g);
+    }
+    let mut x = rounds(x);
+    for (g, (x, out)) in x.iter_mut().zip(out).enumerate() {
+        for (x, start) in x.iter_mut().zip(starts(state, g)) {
+            *x = _mm512_add_epi32(*x, start);
+        }
+        for (block, words) in out.iter_mut().zip(transpose(*x)) {
+            // SAFETY: a block has eight words.
+            unsafe { store(block.as_mut_ptr(), words) }
+        }
+    }
+    state.seek(state.block().wrapping_add((G * LANES) as u64));
+}
+
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
 unsafe fn keystream(state: &State, out: &mut [[u64; BLOCK]]) {
     let mut state = state.clone();
-    let (groups, rest) = out.as_chunks_mut::<LANES>();
-    for group in groups {
-        let [low, high] = state.counters::<LANES>();
-        let start: [V; 16] = std::array::from_fn(|i| match i {
-            // SAFETY: an array of sixteen words.
-            12 => unsafe { _mm512_loadu_si512(low.as_ptr().cast()) },
-            // SAFETY: an array of sixteen words.
-            13 => unsafe { _mm512_loadu_si512(high.as_ptr().cast()) },
-            _ => _mm512_set1_epi32(state.words[i] as i32),
-        });
-        let end = rounds(start);
-        let sum = std::array::from_fn(|i| _mm512_add_epi32(end[i], start[i]));
-        for (block, words) in group.iter_mut().zip(transpose(sum)) {
-            // SAFETY: a block has eight words.
-            unsafe { store(block.as_mut_ptr(), words) }
-        }
-        state.seek(state.block().wrapping_add(LANES as u64));
+    let (sixteens, rest) = out.as_chunks_mut::<LANES>();
+    let (pairs, single) = sixteens.as_chunks_mut::<2>();
+    for pair in pairs {
+        groups::<2>(&mut state, pair);
+    }
+    for one in single {
+        groups::<1>(&mut state, std::array::from_mut(one));
     }
     // SAFETY: the scalar kernel needs no instruction set.
     unsafe { random::keystream(&state, rest) }

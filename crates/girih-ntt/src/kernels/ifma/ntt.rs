@@ -150,26 +150,6 @@ fn prefetch(p: *const u64, words: usize) {
     }
 }
 
-/// How many words ahead a pass fetches each of its streams.
-const COLUMNS_AHEAD: usize = 128;
-
-/// Fetches the columns of a pass to come. Passes of three stages are those over blocks that the first-level
-/// cache does not hold.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-fn fetch_columns<const LOG: usize, const COLUMNS: usize>(
-    row: *const u64,
-    stride: usize,
-    column: usize,
-) {
-    if LOG == 3 {
-        for i in 0..1 << LOG {
-            let at = i * stride + column + COLUMNS_AHEAD;
-            prefetch(row.wrapping_add(at), 8 * COLUMNS);
-        }
-    }
-}
-
 /// Two vectors' lanes in any order, low to high; 8 and above are those of `b`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]

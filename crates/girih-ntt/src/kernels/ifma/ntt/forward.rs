@@ -6,9 +6,7 @@ use std::arch::x86_64::*;
 use super::super::super::Plan;
 use super::super::super::passes::{Step, spare_word};
 use super::super::{Consts, V, load, shrink, store};
-use super::{
-    LANES_LOG, Quotients, TAIL, broadcast, fetch_columns, lanes, layout, operands, pick, splat_at,
-};
+use super::{LANES_LOG, Quotients, TAIL, broadcast, lanes, layout, operands, pick, splat_at};
 
 /// `(x, y) -> (x + w y, x - w y)`.
 ///
@@ -74,7 +72,6 @@ fn pass<const LOG: usize, const COLUMNS: usize, const WIDE: bool>(
     tw: *const u64,
 ) {
     for column in (0..stride).step_by(8 * COLUMNS) {
-        fetch_columns::<LOG, COLUMNS>(row, stride, column);
         let mut v = [[c.zero; COLUMNS]; 16];
         for (i, v) in v.iter_mut().enumerate().take(1 << LOG) {
             for (k, v) in v.iter_mut().enumerate() {

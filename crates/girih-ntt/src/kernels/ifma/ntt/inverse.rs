@@ -9,7 +9,7 @@ use std::arch::x86_64::*;
 use super::super::super::Plan;
 use super::super::super::passes::Step;
 use super::super::{Consts, V, canonical, load, shrink, store, times};
-use super::{Quotients, TAIL, broadcast, fetch_columns, lanes, layout, operands, pick};
+use super::{Quotients, TAIL, broadcast, lanes, layout, operands, pick};
 
 /// Between the passes of an inverse transform values are below `2^BETWEEN_LOG q`.
 const BETWEEN_LOG: u32 = 3;
@@ -102,7 +102,6 @@ fn pass<const LOG: usize, const COLUMNS: usize, const WIDE: bool, const FINAL: b
     last: *const u64,
 ) {
     for column in (0..stride).step_by(8 * COLUMNS) {
-        fetch_columns::<LOG, COLUMNS>(row, stride, column);
         let mut v = [[c.zero; COLUMNS]; 16];
         for (i, v) in v.iter_mut().enumerate().take(1 << LOG) {
             for (k, v) in v.iter_mut().enumerate() {

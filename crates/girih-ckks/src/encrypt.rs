@@ -215,3 +215,92 @@ fn check_plaintext(params: &Params, plaintext: &Plaintext) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use girih_he::Level;
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::{Encoder, KeyGenerator, presets};
+
+    /// The rounded quotient by its definition, without sharing anything: `p c + [x]_p = x` modulo every prime, where
+    /// `x = v · pk + e` and `[x]_p` is centred.
+    #[test]
+    fn encryption_is_the_rounded_quotient() {
+        let params = Params::try_new(presets::test_small()).expect("preset");
+        let ring = params.ring();
+        let mut rng = ChaCha20Rng::from_seed([4; 32]);
+        let keygen = KeyGenerator::new(&params);
+        let secret = keygen.secret_key(&mut rng);
+        let public = keygen.public_key(&secret, &mut rng).expect("own secret");
+        let level = Level(3);
+        let plaintext = Encoder::new(&params)
+            .encode(&[1.5, -2.0], level, params.chain().scale(level))
+            .expect("fits");
+        let seed = sample::seed(&mut rng.clone());
+        let ct = Encryptor::new(&public)
+            .encrypt(&plaintext, &mut rng)
+            .expect("own plaintext");
+        let v = sample::ternary_row(&seed, V, ring.n());
+        for (half, c, stream) in [(public.b(), ct.c0(), E0), (public.a(), ct.c1(), E1)] {
+            let e = sample::gaussian_row(&seed, stream, ring.n());
+            // v · half + e modulo prime `index`, as coefficients
+            let sum = |index: usize| {
+                let table = ring.table(index);
+                let (kernels, q) = (table.kernels(), table.modulus());
+                let (mut x, mut noise) = (vec![0; ring.n()], vec![0; ring.n()]);
+                kernels.from_i64(q, &mut x, &v);
+                table.forward(&mut x);
+                kernels.mul_assign(q, &mut x, half.row(index));
+                table.inverse(&mut x);
+                kernels.from_i64(q, &mut noise, &e);
+                kernels.add_assign(q, &mut x, &noise);
+                x
+            };
+            let special = ring.modulus(ring.q_len());
+            let rest: Vec<i64> = sum(ring.q_len())
+                .iter()
+                .map(|&x| special.centre(x))
+                .collect();
+            for i in 0..c.limbs() {
+                let table = ring.table(i);
+                let (kernels, q) = (table.kernels(), table.modulus());
+                let mut got = c.row(i).to_vec();
+                if stream == E0 {
+                    kernels.sub_assign(q, &mut got, plaintext.poly().row(i));
+                }
+                table.inverse(&mut got);
+                kernels.mul_scalar_assign(q, &mut got, q.shoup(special.value()));
+                let mut rest_row = vec![0; ring.n()];
+                kernels.from_i64(q, &mut rest_row, &rest);
+                kernels.add_assign(q, &mut got, &rest_row);
+                assert_eq!(got, sum(i), "limb {i} of stream {stream}");
+            }
+        }
+    }
+
+    #[test]
+    fn encryptions_do_not_depend_on_threads() {
+        let params = Params::try_new(presets::test_small()).expect("preset");
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            pool.expect("threads").install(|| {
+                let mut rng = ChaCha20Rng::from_seed([5; 32]);
+                let keygen = KeyGenerator::new(&params);
+                let secret = keygen.secret_key(&mut rng);
+                let public = keygen.public_key(&secret, &mut rng).expect("own secret");
+                let scale = params.chain().scale(params.top());
+                let plaintext = Encoder::new(&params)
+                    .encode(&[0.5; 64], params.top(), scale)
+                    .expect("fits");
+                (
+                    Encryptor::new(&public).encrypt(&plaintext, &mut rng),
+                    SymmetricEncryptor::new(&secret).encrypt(&plaintext, &mut rng),
+                )
+            })
+        };
+        assert_eq!(run(1), run(3));
+    }
+}

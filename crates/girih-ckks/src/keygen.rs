@@ -251,3 +251,93 @@ fn element(params: &Params, id: KeyId) -> Option<GaloisElement> {
         KeyId::Relinearization => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::presets;
+
+    fn rotation_key(params: &Params, level: Level, threads: usize) -> (SecretKey, GaloisKey) {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        pool.expect("threads").install(|| {
+            let mut rng = ChaCha20Rng::from_seed([6; 32]);
+            let keygen = KeyGenerator::new(params);
+            let secret = keygen.secret_key(&mut rng);
+            let manifest = KeyManifest {
+                relinearization: None,
+                rotations: [(Rotation(3), level)].into(),
+                conjugation: None,
+            };
+            let mut keys = keygen
+                .evaluation_keys(&secret, &manifest, &mut rng)
+                .expect("own secret");
+            let key = keys.rotations.remove(&Rotation(3)).expect("asked for");
+            (secret, key)
+        })
+    }
+
+    /// `b + a s' - P g s` is the noise, `s'` being the moved secret, by operations on whole polynomials.
+    #[test]
+    fn a_key_holds_the_secret_and_small_noise() {
+        let params = Params::try_new(presets::test_small()).expect("preset");
+        let (ring, level) = (params.ring(), Level(4));
+        let limbs = params.chain().limbs(level);
+        let (secret, GaloisKey { element, key }) = rotation_key(&params, level, 1);
+        let s = secret.poly().truncated(limbs, ring);
+        let moved = s.automorphism(element.inverse(), ring);
+        for (d, range) in digit_ranges(ring, limbs).enumerate() {
+            let mut hidden = PolyQp::<Ntt>::zero(ring, limbs);
+            hidden.add_p_times_range_assign(&s, range, ring);
+            let mut noise = key.a()[d].clone();
+            noise.mul_assign(&moved, ring);
+            noise.add_assign(&key.b()[d], ring);
+            noise.sub_assign(&hidden, ring);
+            let noise = noise.into_coeff(ring);
+            let centred = |r: usize| {
+                let q = ring.modulus(ring.qp_index(limbs, r));
+                noise
+                    .row(r)
+                    .iter()
+                    .map(|&x| q.centre(x))
+                    .collect::<Vec<_>>()
+            };
+            let first = centred(0);
+            assert!(first.iter().all(|x| x.abs() <= sample::GAUSSIAN_BOUND));
+            let squares: i64 = first.iter().map(|x| x * x).sum();
+            let variance = squares as f64 / first.len() as f64;
+            // 3.2^2 within five standard errors, sigma^2 sqrt(2 / N)
+            let error = 5.0 * sample::SIGMA.powi(2) * (2.0 / first.len() as f64).sqrt();
+            assert!(
+                (variance - sample::SIGMA.powi(2)).abs() < error,
+                "{variance}"
+            );
+            for r in 1..noise.row_count() {
+                assert_eq!(centred(r), first, "row {r} of digit {d}");
+            }
+        }
+    }
+
+    #[test]
+    fn keys_do_not_depend_on_threads() {
+        let params = Params::try_new(presets::test_small()).expect("preset");
+        let [one, many] = [1, 3].map(|threads| rotation_key(&params, Level(5), threads).1);
+        assert_eq!(one, many);
+    }
+
+    #[test]
+    fn a_key_of_a_lower_level_is_part_of_that_of_a_higher_one() {
+        let params = Params::try_new(presets::test_small()).expect("preset");
+        let ring = params.ring();
+        let [low, high] = [Level(2), Level(6)].map(|level| rotation_key(&params, level, 1).1.key);
+        let limbs = params.chain().limbs(Level(2));
+        for (low, high) in low.a().iter().zip(high.a()) {
+            assert_eq!(*low, high.truncated(limbs, ring));
+        }
+        for (low, high) in low.b().iter().zip(high.b()) {
+            assert_eq!(*low, high.truncated(limbs, ring));
+        }
+    }
+}

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use compose::Composer;
 use girih_he::Level;
-use girih_rns::{Coeff, Ntt, Poly, Ring};
+use girih_rns::{Coeff, Ntt, Poly, PolyQp, Ring};
 use num_complex::Complex64;
 use round::round_reversed;
 
@@ -318,6 +318,19 @@ impl Coefficients {
     /// # Errors
     /// A level above the top, coefficients that do not fit half its modulus.
     pub fn to_plaintext(&self, params: &Params, level: Level) -> Result<Plaintext, EncodeError> {
+        let limbs = self.limbs_at(params, level)?;
+        Ok(Plaintext::new(
+            self.to_ntt(params.ring(), limbs),
+            level,
+            self.scale,
+        ))
+    }
+
+    /// The limbs of `level`, in which the coefficients fit.
+    ///
+    /// # Errors
+    /// As [`to_plaintext`](Coefficients::to_plaintext).
+    pub(crate) fn limbs_at(&self, params: &Params, level: Level) -> Result<usize, EncodeError> {
         let info = params.chain().get(level).ok_or(EncodeError::Level {
             level,
             top: params.top(),
@@ -331,11 +344,7 @@ impl Coefficients {
                 log_bound,
             });
         }
-        Ok(Plaintext::new(
-            self.to_ntt(params.ring(), info.limbs),
-            level,
-            self.scale,
-        ))
+        Ok(info.limbs)
     }
 
     /// [`Coefficients::to_poly`] and the transform, row by row.
@@ -360,6 +369,18 @@ impl Coefficients {
         match &self.values {
             Integers::Narrow(values) => Poly::from_i64(ring, limbs, values),
             Integers::Wide(values) => Poly::from_i128(ring, limbs, values),
+        }
+    }
+
+    /// Reduced modulo the first `limbs` primes of Q and all of P.
+    ///
+    /// # Panics
+    /// As [`to_poly`](Coefficients::to_poly).
+    #[must_use]
+    pub fn to_poly_qp(&self, ring: &Ring, limbs: usize) -> PolyQp<Coeff> {
+        match &self.values {
+            Integers::Narrow(values) => PolyQp::from_i64(ring, limbs, values),
+            Integers::Wide(values) => PolyQp::from_i128(ring, limbs, values),
         }
     }
 

@@ -3,11 +3,12 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use girih_he::{Error, Level, Leveled, Result, Rotation, State, rules};
-use girih_rns::{Ntt, Poly, Ring};
+use girih_he::{Error, GiantStep, Level, Leveled, Result, Rotation, State, rules};
+use girih_rns::{Ntt, Poly, PolyQp, Ring};
 
 use affine::Affine;
 pub use constant::{Constant, Use};
+use transform::End;
 
 use crate::keys::{EvaluationKeys, GaloisKey, KeyId, SwitchingKey};
 use crate::{Ciphertext, Encoder, LevelInfo, Params};
@@ -18,6 +19,7 @@ mod constant;
 mod mul;
 mod rescale;
 mod rotate;
+mod transform;
 
 #[cfg(test)]
 mod tests;
@@ -76,7 +78,10 @@ impl Evaluator {
                 rhs: self.params.top(),
             });
         }
-        self.encoded("prepare", constant, level, usage).map(|_| ())
+        match usage {
+            Use::LazyFactor => self.lazily_encoded("prepare", constant, level).map(|_| ()),
+            _ => self.encoded("prepare", constant, level, usage).map(|_| ()),
+        }
     }
 
     fn ring(&self) -> &Ring {
@@ -110,7 +115,7 @@ impl Evaluator {
             return Err(Error::ForeignOperand { op });
         }
         let scale = match usage {
-            Use::Factor => self.factor_scale(level),
+            Use::Factor | Use::LazyFactor => self.factor_scale(level),
             Use::Term => self.scale(State {
                 level,
                 product: false,
@@ -121,25 +126,50 @@ impl Evaluator {
             }),
         };
         constant.encoding(level, usage, || {
-            let values = constant.values();
-            match values.split_first() {
-                // The same value everywhere is a constant polynomial: no transform.
-                Some((&first, rest))
-                    if values.len() == self.params.slots() && rest.iter().all(|v| *v == first) =>
-                {
-                    let integer = self.integer(op, first, scale)?;
-                    let limbs = self.params.chain().limbs(level);
-                    Ok(Poly::constant(self.ring(), limbs, |i| {
-                        self.residue(integer, i)
-                    }))
-                }
-                _ => self
-                    .encoder
-                    .encode(values, level, scale)
-                    .map(|plaintext| plaintext.poly().clone())
-                    .map_err(|why| scheme(op, why)),
+            if let Some(value) = self.uniform(constant) {
+                let integer = self.integer(op, value, scale)?;
+                let limbs = self.params.chain().limbs(level);
+                let residue = |i| self.residue(integer, i);
+                return Ok(Poly::constant(self.ring(), limbs, residue));
             }
+            self.encoder
+                .encode(constant.values(), level, scale)
+                .map(|plaintext| plaintext.poly().clone())
+                .map_err(|why| scheme(op, why))
         })
+    }
+
+    /// The encoding of a factor over the limbs of `level` and the special primes.
+    fn lazily_encoded<'a>(
+        &self,
+        op: &'static str,
+        constant: &'a Constant,
+        level: Level,
+    ) -> Result<&'a PolyQp<Ntt>> {
+        if *constant.params() != self.params {
+            return Err(Error::ForeignOperand { op });
+        }
+        let scale = self.factor_scale(level);
+        let ring = self.ring();
+        constant.lazy_encoding(level, || {
+            if let Some(value) = self.uniform(constant) {
+                let integer = self.integer(op, value, scale)?;
+                let limbs = self.params.chain().limbs(level);
+                return Ok(PolyQp::constant(ring, limbs, |i| self.residue(integer, i)));
+            }
+            let coefficients = self.encoder.coefficients(constant.values(), scale);
+            let coefficients = coefficients.map_err(|why| scheme(op, why))?;
+            let limbs = coefficients.limbs_at(&self.params, level);
+            let limbs = limbs.map_err(|why| scheme(op, why))?;
+            Ok(coefficients.to_poly_qp(ring, limbs).into_ntt(ring))
+        })
+    }
+
+    /// The value of a constant that is the same in every slot: a constant polynomial, no transform.
+    fn uniform(&self, constant: &Constant) -> Option<f64> {
+        let values = constant.values();
+        let (&first, rest) = values.split_first()?;
+        (values.len() == self.params.slots() && rest.iter().all(|v| *v == first)).then_some(first)
     }
 
     /// `round(value · scale)`.
@@ -325,6 +355,13 @@ impl girih_he::Evaluator for Evaluator {
         };
         self.affine("dot_affine", &sum)
     }
+
+    fn sum_rotated_products(
+        &self,
+        giants: &[GiantStep<&Ciphertext, &Constant>],
+    ) -> Result<Ciphertext> {
+        self.transformed("sum_rotated_products", giants, End::Product)
+    }
 }
 
 impl Leveled for Evaluator {
@@ -362,5 +399,12 @@ impl Leveled for Evaluator {
             constant,
         };
         self.affine_rescaled("dot_affine_rescaled", &sum, level)
+    }
+
+    fn sum_rotated_products_rescaled(
+        &self,
+        giants: &[GiantStep<&Ciphertext, &Constant>],
+    ) -> Result<Ciphertext> {
+        self.transformed("sum_rotated_products_rescaled", giants, End::Rescaled)
     }
 }

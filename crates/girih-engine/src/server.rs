@@ -288,6 +288,7 @@ fn encodings(program: &Program, states: &[State]) -> BTreeSet<(ConstId, Level, U
         let usage = match &inst.op {
             Op::AddPlain(..) if product => Use::ProductTerm,
             Op::AddPlain(..) => Use::Term,
+            op if op.is_transform() => Use::LazyFactor,
             _ => Use::Factor,
         };
         wanted.extend(inst.op.constants().into_iter().map(|p| (p, level, usage)));

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use girih_he::Level;
-use girih_rns::{Ntt, Poly};
+use girih_rns::{Ntt, Poly, PolyQp};
 
 use crate::Params;
 
@@ -17,6 +17,9 @@ pub enum Use {
     Term,
     /// As a term of a sum with a product that has not been rescaled.
     ProductTerm,
+    /// As a factor in a linear transform, whose products are divided by the special modulus later: a [`Use::Factor`] with
+    /// residues modulo the special primes too.
+    LazyFactor,
 }
 
 /// A named vector of values with its encodings, one for each level and [`Use`] it has met.
@@ -32,19 +35,22 @@ struct Inner {
     name: String,
     values: Vec<f64>,
     encodings: Vec<OnceLock<Poly<Ntt>>>,
+    /// By level, for [`Use::LazyFactor`].
+    lazy: Vec<OnceLock<PolyQp<Ntt>>>,
 }
 
 const USES: usize = 3;
 
 impl Constant {
     pub(crate) fn new(params: &Params, name: &str, values: &[f64]) -> Constant {
-        let slots = (usize::from(params.top().0) + 1) * USES;
+        let levels = usize::from(params.top().0) + 1;
         Constant {
             inner: Arc::new(Inner {
                 params: params.clone(),
                 name: name.to_owned(),
                 values: values.to_vec(),
-                encodings: (0..slots).map(|_| OnceLock::new()).collect(),
+                encodings: (0..levels * USES).map(|_| OnceLock::new()).collect(),
+                lazy: (0..levels).map(|_| OnceLock::new()).collect(),
             }),
         }
     }
@@ -65,14 +71,33 @@ impl Constant {
     #[must_use]
     pub fn encoded_bytes(&self) -> usize {
         let made = self.inner.encodings.iter().filter_map(OnceLock::get);
-        made.map(|poly| 8 * poly.rows().len()).sum()
+        let lazy = self.inner.lazy.iter().filter_map(OnceLock::get);
+        made.map(|poly| 8 * poly.rows().len())
+            .chain(lazy.map(|poly| 8 * poly.rows().len()))
+            .sum()
     }
 
     pub(crate) fn params(&self) -> &Params {
         &self.inner.params
     }
 
-    /// The encoding for a level and use, made by `encode` if there is none yet. Two threads that ask
+    /// The encoding over QP for a level; see [`Constant::encoding`].
+    pub(crate) fn lazy_encoding<E>(
+        &self,
+        level: Level,
+        encode: impl FnOnce() -> Result<PolyQp<Ntt>, E>,
+    ) -> Result<&PolyQp<Ntt>, E> {
+        let cell = &self.inner.lazy[usize::from(level.0)];
+        match cell.get() {
+            Some(poly) => Ok(poly),
+            None => {
+                let poly = encode()?;
+                Ok(cell.get_or_init(|| poly))
+            }
+        }
+    }
+
+    /// The encoding for a level and one of the first three uses, made by `encode` if there is none yet. Two threads that ask
     /// at once may both encode; one result is kept, both are equal.
     pub(crate) fn encoding<E>(
         &self,

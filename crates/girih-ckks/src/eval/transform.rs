@@ -1,0 +1,175 @@
+//! Linear transforms with both hoistings.
+//!
+//! Every input is decomposed once. Its rotations stay multiplied by P, over QP, and so do their products with
+//! plaintexts that are encoded over QP; a giant step divides one half of its sum, switches it, and adds to a total over
+//! QP; the total is divided once, with the rescaling if one follows (Bossuat, Mouchet, Troncoso-Pastoriza, Hubaux,
+//! EUROCRYPT 2021, algorithm 6). The page `docs/linear-transforms.md` has the counts.
+
+use std::collections::BTreeMap;
+
+use girih_he::{Error, GiantStep, Result, Rotation, State, rules};
+use girih_rns::{Baby, PolyQp, Ring, Turn, par, weighted_babies};
+
+use super::{Constant, Evaluator};
+use crate::Ciphertext;
+use crate::keys::{GaloisKey, KeyId};
+use crate::keyswitch::{PairQp, hoist, switch_qp};
+
+/// How a transform ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// At the product scale.
+    Product,
+    /// Rescaled, in the division by P.
+    Rescaled,
+}
+
+/// An input, by number, and its rotation, normalised.
+type Step = (usize, Rotation);
+
+impl Evaluator {
+    /// `Σ_g rotate(Σᵢ rotate(aᵢ, rᵢ) ⊙ pᵢ, g)`. Inputs are told apart by their address.
+    pub(super) fn transformed(
+        &self,
+        op: &'static str,
+        giants: &[GiantStep<&Ciphertext, &Constant>],
+        end: End,
+    ) -> Result<Ciphertext> {
+        if giants.iter().any(|g| g.terms.is_empty()) {
+            return Err(Error::EmptySum { op });
+        }
+        let terms = || giants.iter().flat_map(|g| &g.terms);
+        let common = self.common_state(op, terms().map(|t| t.0))?;
+        let state = rules::product_plain(op, common)?;
+        let (ring, slots) = (self.ring(), self.params.slots());
+        // Keys first: nothing is computed if one is missing.
+        let key = |r: Rotation| match r.normalized(slots) {
+            Rotation(0) => Ok(None),
+            r => self
+                .galois_key(op, KeyId::Rotation(r), state.level)
+                .map(Some),
+        };
+        let giant_keys = giants
+            .iter()
+            .map(|g| key(g.by))
+            .collect::<Result<Vec<_>>>()?;
+        let mut inputs: Vec<&Ciphertext> = Vec::new();
+        let mut steps: BTreeMap<Step, Option<&GaloisKey>> = BTreeMap::new();
+        let mut steps_of: Vec<Vec<Step>> = Vec::with_capacity(giants.len());
+        for giant in giants {
+            let mut of = Vec::with_capacity(giant.terms.len());
+            for (a, r, _) in &giant.terms {
+                let known = inputs.iter().position(|i| std::ptr::eq(*i, *a));
+                let input = known.unwrap_or(inputs.len());
+                if known.is_none() {
+                    inputs.push(a);
+                }
+                let step = (input, r.normalized(slots));
+                steps.insert(step, key(*r)?);
+                of.push(step);
+            }
+            steps_of.push(of);
+        }
+        let number: BTreeMap<Step, usize> = steps.keys().copied().zip(0..).collect();
+        let constants: Vec<&Constant> = terms().map(|t| t.2).collect();
+        let encoded = par::map(constants, |p| self.lazily_encoded(op, p, state.level));
+        let mut encoded = encoded.into_iter();
+        let sums = steps_of
+            .iter()
+            .map(|of| {
+                let pair = |(step, p): (&Step, Result<_>)| Ok((number[step], p?));
+                of.iter().zip(encoded.by_ref()).map(pair).collect()
+            })
+            .collect::<Result<Vec<Vec<(usize, &PolyQp<_>)>>>>()?;
+        let moves = |i: usize| steps.iter().any(|(s, key)| s.0 == i && key.is_some());
+        let digits = inputs
+            .iter()
+            .enumerate()
+            .map(|(i, a)| moves(i).then(|| hoist(a.c1(), ring)))
+            .collect::<Vec<_>>();
+        let babies: Vec<Baby<'_>> = steps
+            .iter()
+            .map(|((input, _), key)| Baby {
+                c: [inputs[*input].c0(), inputs[*input].c1()],
+                turn: key.zip(digits[*input].as_ref()).map(|(key, digits)| Turn {
+                    digits,
+                    key: [key.key.b(), key.key.a()],
+                    element: key.element,
+                }),
+            })
+            .collect();
+        let sums = weighted_babies(&babies, &sums, ring);
+        drop(digits);
+        let total = total(sums.into_iter().zip(giant_keys).collect(), ring);
+        let [u0, u1] = total.ok_or(Error::EmptySum { op })?;
+        let (drop, state) = match end {
+            End::Product => (0, state),
+            End::Rescaled => (
+                self.params.chain().at(state.level).rescale_limbs,
+                rules::rescale(state)?,
+            ),
+        };
+        self.finish(&[u0, u1], drop, state)
+    }
+
+    /// One division by P and the last `drop` primes.
+    fn finish(&self, [u0, u1]: &PairQp, drop: usize, state: State) -> Result<Ciphertext> {
+        let divided = |u: &PolyQp<_>| u.mod_down_rescaled(drop, self.ring());
+        Ok(self.wrap(divided(u0), divided(u1), state))
+    }
+}
+
+/// The sum over QP of all giant steps, each rotated by its key. Sums modulo primes are exact: how they are shared among
+/// threads does not show.
+fn total(sums: Vec<(PairQp, Option<&GaloisKey>)>, ring: &Ring) -> Option<PairQp> {
+    let share = sums.len().div_ceil(par::threads()).max(1);
+    let mut sums = sums.into_iter().peekable();
+    let mut shares = Vec::new();
+    while sums.peek().is_some() {
+        shares.push(sums.by_ref().take(share).collect::<Vec<_>>());
+    }
+    let parts = par::map(shares, |share| {
+        let mut total: Option<PairQp> = None;
+        for (sum, key) in share {
+            add_turned(&mut total, sum, key, ring);
+        }
+        total
+    });
+    let mut parts = parts.into_iter().flatten();
+    let first = parts.next()?;
+    Some(parts.fold(first, |mut total, part| {
+        for (total, part) in total.iter_mut().zip(&part) {
+            total.add_assign(part, ring);
+        }
+        total
+    }))
+}
+
+/// Adds `phi(u_0 + v_0, v_1)` for the switched second half `(v_0, v_1)` of `round(u_1 / P)`, or the sum itself.
+fn add_turned(total: &mut Option<PairQp>, sum: PairQp, key: Option<&GaloisKey>, ring: &Ring) {
+    let turned = match key {
+        None => sum,
+        Some(key) => {
+            let [u0, u1] = sum;
+            let c1 = u1.mod_down(ring);
+            drop(u1);
+            let [mut v0, v1] = switch_qp(&c1, &key.key, ring);
+            v0.add_assign(&u0, ring);
+            [v0, v1]
+        }
+    };
+    match (total, key) {
+        (Some(total), None) => {
+            for (total, u) in total.iter_mut().zip(&turned) {
+                total.add_assign(u, ring);
+            }
+        }
+        (Some(total), Some(key)) => {
+            for (total, u) in total.iter_mut().zip(&turned) {
+                total.add_automorphism_assign(u, key.element, ring);
+            }
+        }
+        (total, None) => *total = Some(turned),
+        (total, Some(key)) => *total = Some(turned.map(|u| u.automorphism(key.element, ring))),
+    }
+}

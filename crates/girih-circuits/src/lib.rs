@@ -9,8 +9,8 @@ mod reduce;
 
 pub use error::{Error, Result};
 pub use linear_transform::{
-    LinearTransform, Pattern, PlainWeights, StepCounts, StepPrices, Steps, WeightedSum,
-    WeightedTerm,
+    EncodedTransform, Hoisting, LazyPrices, LinearTransform, Pattern, PlainWeights, StepCounts,
+    StepPrices, Steps, WeightedSum, WeightedTerm,
 };
 pub use polynomial::{PlanCounts, PolynomialPlan};
 pub use power::{MAX_EXPONENT, power};

@@ -8,13 +8,20 @@
 //!
 //! with one hoisted rotation for every baby step `b` of an input and one rotation for every giant step `g` of an
 //! output. A [`LinearTransform`] holds the diagonals between several input and several output vectors; its
-//! [`Steps`] are chosen by counting. One multiplicative level, whatever the sizes.
+//! [`Steps`] are chosen by counting, and so is the [`Hoisting`]. One multiplicative level, whatever the sizes. The
+//! page `docs/linear-transforms.md` has the counts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use girih_he::{Evaluator, Rotation};
+use girih_he::{Evaluator, GiantStep, Rotation};
 
 use crate::{Error, Result};
+
+pub use encoded::EncodedTransform;
+pub use steps::{Hoisting, LazyPrices, Pattern, StepCounts, StepPrices, Steps};
+
+mod encoded;
+mod steps;
 
 /// Generalised diagonals from `inputs` slot vectors to `outputs` slot vectors.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,127 +31,6 @@ pub struct LinearTransform {
     outputs: usize,
     /// `diagonals[(output, input, r)][s]`, with `r` in `0..slots`.
     diagonals: BTreeMap<(usize, usize, usize), Vec<f64>>,
-}
-
-/// How a rotation amount is split into a giant and a baby step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Steps {
-    /// Giant steps are multiples of this; `slots` means that there are only baby steps.
-    pub giant: usize,
-    /// Baby steps lie in `-giant/2..giant/2` instead of `0..giant`.
-    pub centred: bool,
-}
-
-impl Steps {
-    /// `(giant, baby)` with `giant + baby = r` modulo `slots`, both normalised to `0..slots`.
-    #[must_use]
-    pub fn split(self, r: usize, slots: usize) -> (usize, usize) {
-        if self.giant >= slots {
-            return (0, r);
-        }
-        let offset = if self.centred { self.giant / 2 } else { 0 };
-        let giant = (r + offset) / self.giant * self.giant % slots;
-        (giant, (r + slots - giant) % slots)
-    }
-}
-
-/// Prices of the parts of a linear transform, in any common unit.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct StepPrices {
-    /// Decomposing one input, paid once if it is rotated at all.
-    pub decompose: f64,
-    /// One further rotation of a decomposed input.
-    pub baby: f64,
-    /// One giant step.
-    pub giant: f64,
-    /// One product with a constant.
-    pub product: f64,
-}
-
-/// Counts of a linear transform under given steps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StepCounts {
-    /// Inputs that are rotated.
-    pub decompositions: usize,
-    /// Hoisted rotations.
-    pub babies: usize,
-    /// Rotations of partial sums.
-    pub giants: usize,
-    /// Products with a constant.
-    pub products: usize,
-}
-
-impl StepCounts {
-    /// Total price.
-    #[must_use]
-    pub fn price(&self, prices: &StepPrices) -> f64 {
-        self.decompositions as f64 * prices.decompose
-            + self.babies as f64 * prices.baby
-            + self.giants as f64 * prices.giant
-            + self.products as f64 * prices.product
-    }
-}
-
-/// The rotations of a linear transform without its values: enough to count.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pattern {
-    /// `(output, input, r)` of every diagonal that is not zero, sorted.
-    pub diagonals: Vec<(usize, usize, usize)>,
-}
-
-impl Pattern {
-    /// Counts under given steps.
-    #[must_use]
-    pub fn counts(&self, slots: usize, steps: Steps) -> StepCounts {
-        let mut babies = BTreeSet::new();
-        let mut giants = BTreeSet::new();
-        for &(output, input, r) in &self.diagonals {
-            let (giant, baby) = steps.split(r, slots);
-            if baby != 0 {
-                babies.insert((input, baby));
-            }
-            if giant != 0 {
-                giants.insert((output, giant));
-            }
-        }
-        let decomposed: BTreeSet<usize> = babies.iter().map(|b| b.0).collect();
-        StepCounts {
-            decompositions: decomposed.len(),
-            babies: babies.len(),
-            giants: giants.len(),
-            products: self.diagonals.len(),
-        }
-    }
-
-    /// The cheapest steps and their counts, over all powers of two, centred or not.
-    #[must_use]
-    pub fn best_steps(&self, slots: usize, prices: &StepPrices) -> (Steps, StepCounts) {
-        let mut best = None;
-        let mut giant = 1;
-        while giant <= slots {
-            for centred in [false, true] {
-                if centred && (giant == 1 || giant == slots) {
-                    continue;
-                }
-                let steps = Steps { giant, centred };
-                let counts = self.counts(slots, steps);
-                let price = counts.price(prices);
-                if best.is_none_or(|(p, _, _)| price < p) {
-                    best = Some((price, steps, counts));
-                }
-            }
-            giant *= 2;
-        }
-        let (_, steps, counts) = best.unwrap_or((
-            0.0,
-            Steps {
-                giant: slots,
-                centred: false,
-            },
-            StepCounts::default(),
-        ));
-        (steps, counts)
-    }
 }
 
 /// A vector, the name of its weights and their values, one per slot.
@@ -161,6 +47,21 @@ pub trait WeightedSum<E: Evaluator> {
         eval: &E,
         terms: Vec<WeightedTerm<E::Ciphertext>>,
     ) -> Result<E::Ciphertext>;
+
+    /// The whole transform; by weighted sums of baby steps if the weights know no better way.
+    ///
+    /// # Errors
+    /// As [`LinearTransform::apply`].
+    fn transform(
+        &self,
+        eval: &E,
+        transform: &LinearTransform,
+        name: &str,
+        xs: &[E::Ciphertext],
+        steps: Steps,
+    ) -> Result<Vec<E::Ciphertext>> {
+        transform.apply_weighted(eval, self, name, xs, steps)
+    }
 }
 
 /// Weights known to the server: encoded constants.
@@ -183,6 +84,18 @@ impl<E: Evaluator> WeightedSum<E> for PlainWeights {
             .map(|((x, _, _), p)| (x, p))
             .collect();
         Ok(eval.dot_plain(&pairs)?)
+    }
+
+    /// With the hoisting that the steps ask for.
+    fn transform(
+        &self,
+        eval: &E,
+        transform: &LinearTransform,
+        name: &str,
+        xs: &[E::Ciphertext],
+        steps: Steps,
+    ) -> Result<Vec<E::Ciphertext>> {
+        transform.encode(eval, name, steps)?.apply(eval, xs)
     }
 }
 
@@ -244,7 +157,8 @@ impl LinearTransform {
     /// `y = M x` over an evaluator, at the product scale (one rescaling is due).
     ///
     /// `name` prefixes the names of the constants. Costs one hoisted rotation for each baby step, one rotation for
-    /// each giant step and one product for each diagonal.
+    /// each giant step and one product for each diagonal. Whoever applies a transform several times
+    /// [encodes](LinearTransform::encode) it once.
     ///
     /// # Errors
     /// Another number of inputs, an output that no diagonal reaches, or an error of the evaluator.
@@ -252,6 +166,56 @@ impl LinearTransform {
         &self,
         eval: &E,
         weights: &impl WeightedSum<E>,
+        name: &str,
+        xs: &[E::Ciphertext],
+        steps: Steps,
+    ) -> Result<Vec<E::Ciphertext>> {
+        weights.transform(eval, self, name, xs, steps)
+    }
+
+    /// The diagonals as constants of an evaluator, arranged in steps. A scheme encodes them on first use, at
+    /// the level of the vectors they meet.
+    ///
+    /// # Errors
+    /// An output that no diagonal reaches, values that are not finite.
+    pub fn encode<E: Evaluator>(
+        &self,
+        eval: &E,
+        name: &str,
+        steps: Steps,
+    ) -> Result<EncodedTransform<E::Plaintext>> {
+        let mut outputs: Vec<BTreeMap<usize, GiantStep<usize, E::Plaintext>>> =
+            (0..self.outputs).map(|_| BTreeMap::new()).collect();
+        for (&(output, input, r), diagonal) in &self.diagonals {
+            let (giant, baby) = steps.split(r, self.slots);
+            let mut turned = diagonal.clone();
+            turned.rotate_right(giant);
+            let constant = eval.constant(&format!("{name}/{output}.{input}.{r}"), &turned)?;
+            let step = outputs[output].entry(giant).or_insert_with(|| GiantStep {
+                by: rotation(giant),
+                terms: Vec::new(),
+            });
+            step.terms.push((input, rotation(baby), constant));
+        }
+        if let Some(output) = outputs.iter().position(BTreeMap::is_empty) {
+            return Err(Error::EmptyOutput { output });
+        }
+        Ok(EncodedTransform {
+            slots: self.slots,
+            inputs: self.inputs,
+            steps,
+            outputs: outputs
+                .into_iter()
+                .map(|o| o.into_values().collect())
+                .collect(),
+        })
+    }
+
+    /// By weighted sums of baby steps, whatever the steps say about hoisting.
+    fn apply_weighted<E: Evaluator>(
+        &self,
+        eval: &E,
+        weights: &(impl WeightedSum<E> + ?Sized),
         name: &str,
         xs: &[E::Ciphertext],
         steps: Steps,
@@ -327,3 +291,6 @@ impl LinearTransform {
 fn rotation(r: usize) -> Rotation {
     Rotation(i32::try_from(r).expect("slots fit i32"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use girih_circuits::StepPrices;
+use girih_circuits::{LazyPrices, StepPrices};
 use girih_he::{HeProfile, Level, Primitive};
 use girih_nn::{Affine, ImageGrid, LinearPlan, PlacedMap, Placement, Strategy};
 
@@ -388,11 +388,20 @@ impl<'a> Planner<'a> {
         let level = self.level(i);
         let rotate = self.seconds(Primitive::Rotate, level);
         let baby = self.seconds(Primitive::HoistedRotate, level);
+        // Folds of the sum come before its rescaling: the division is priced without it.
+        let lazy = LazyPrices {
+            baby: self.seconds(Primitive::LazyRotate, level),
+            giant: self.seconds(Primitive::GiantRotate, level),
+            product: self.seconds(Primitive::MulPlainLazy, level),
+            divide: self.seconds(Primitive::Divide, level),
+        };
         StepPrices {
             decompose: (rotate - baby).max(0.0),
             baby,
             giant: rotate,
             product: self.seconds(Primitive::MulPlain, level),
+            lazy: Some(lazy),
+            key: 0.0,
         }
     }
 }

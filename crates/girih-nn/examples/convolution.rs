@@ -19,6 +19,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         baby: 0.5,
         giant: 1.0,
         product: 0.05,
+        lazy: None,
+        key: 0.0,
     };
     for (source, result) in [
         (grid(32, 1, 1), grid(32, 1, 2)),

@@ -342,6 +342,8 @@ mod tests {
         baby: 0.4,
         giant: 1.0,
         product: 0.03,
+        lazy: None,
+        key: 0.0,
     };
 
     /// Runs a planned map in clear and compares it with the sparse matrices.

@@ -3,8 +3,8 @@
 
 use girih_he::conformance::{Subject, run};
 use girih_he::{
-    Error, Evaluator as _, HeProfile, KeyManifest, Level, Leveled, NoiseEvaluator, NoisyVector,
-    Rotation,
+    Error, Evaluator as _, GiantStep, HeProfile, KeyManifest, Level, Leveled, NoiseEvaluator,
+    NoisyVector, Rotation,
 };
 use girih_rns::sample::{gaussian, uniform_row};
 use girih_rns::{Coeff, Poly};
@@ -374,6 +374,99 @@ fn affine_sums_equal_their_parts() {
                 *x = noise.drop_to(x, below).unwrap();
             }
         }
+    }
+}
+
+/// Both hoistings against the sequence of single ones: values within the prediction, which is that of the
+/// sequence and so a bound; the same input at two addresses, and one thread or many, give the same bits.
+#[test]
+fn transforms_stay_within_the_error_of_their_parts() {
+    // Insecure small rings: one short digit, two primes a level, many digits.
+    for (set, deep) in [
+        (spec(10, 50, &[40; 3], (2, 46)), false),
+        (spec(10, 60, &[45, 45, 56, 56], (3, 49)), true),
+        (spec(11, 44, &[36; 4], (1, 45)), true),
+    ] {
+        let setup = Setup::new(set, &[1, 2, 8, 500, -12]);
+        let (eval, noise, slots) = (&setup.eval, &setup.noise, setup.params.slots());
+        let inputs: Vec<Vec<f64>> = (0..2).map(|i| uniform(slots, 60 + i, 1.0)).collect();
+        let weights: Vec<Vec<f64>> = (0..4).map(|i| uniform(slots, 70 + i, 1.0)).collect();
+        let level = if deep { Level(1) } else { setup.params.top() };
+        let a: Vec<Ciphertext> = inputs
+            .iter()
+            .map(|v| eval.drop_to(&setup.encrypt(v), level).unwrap())
+            .collect();
+        let x: Vec<NoisyVector> = inputs
+            .iter()
+            .map(|v| noise.drop_to(&noise.fresh(v).unwrap(), level).unwrap())
+            .collect();
+        let p: Vec<Constant> = weights
+            .iter()
+            .map(|v| eval.constant("p", v).unwrap())
+            .collect();
+        let u: Vec<_> = weights
+            .iter()
+            .map(|v| noise.constant("p", v).unwrap())
+            .collect();
+        // (giant, [(input, baby, weight)])
+        let plan: [(i32, &[(usize, i32, usize)]); 3] = [
+            (0, &[(0, 0, 0), (0, 1, 1), (1, 2, 2)]),
+            (8, &[(0, 1, 2), (1, 0, 3), (0, 2, 0)]),
+            (-12, &[(0, 500, 1), (1, 2, 3)]),
+        ];
+        fn steps<'a, C, P>(
+            plan: &[(i32, &[(usize, i32, usize)])],
+            a: &'a [C],
+            p: &'a [P],
+        ) -> Vec<GiantStep<&'a C, &'a P>> {
+            let terms = |terms: &[(usize, i32, usize)]| {
+                terms
+                    .iter()
+                    .map(|&(i, r, w)| (&a[i], Rotation(r), &p[w]))
+                    .collect()
+            };
+            let step = |&(by, of): &(i32, &[(usize, i32, usize)])| GiantStep {
+                by: Rotation(by),
+                terms: terms(of),
+            };
+            plan.iter().map(step).collect()
+        }
+        for plan in [&plan[..], &plan[..1], &plan[1..2]] {
+            let (giants, noisy) = (steps(plan, &a, &p), steps(plan, &x, &u));
+            let got = eval.sum_rotated_products(&giants).unwrap();
+            let predicted = noise.sum_rotated_products(&noisy).unwrap();
+            setup.check("sum_rotated_products", &got, &predicted, 0.001);
+            let got = eval.sum_rotated_products_rescaled(&giants).unwrap();
+            let predicted = noise.sum_rotated_products_rescaled(&noisy).unwrap();
+            setup.check("sum_rotated_products_rescaled", &got, &predicted, 0.01);
+            let again = eval
+                .sum_rotated_products_rescaled(&steps(plan, &a.clone(), &p))
+                .unwrap();
+            assert_eq!(got, again);
+            for threads in [2, 5] {
+                let pool = rayon::ThreadPoolBuilder::new()
+                    .num_threads(threads)
+                    .build()
+                    .unwrap();
+                let many = pool.install(|| eval.sum_rotated_products_rescaled(&giants).unwrap());
+                assert_eq!(got, many, "{threads} threads");
+            }
+        }
+        // Without any rotation there is no key switch: bit for bit a plain sum of products, rescaled.
+        let still = [GiantStep {
+            by: Rotation(0),
+            terms: vec![(&a[0], Rotation(0), &p[0]), (&a[1], Rotation(0), &p[1])],
+        }];
+        let sum = eval.dot_plain(&[(&a[0], &p[0]), (&a[1], &p[1])]).unwrap();
+        assert_eq!(eval.sum_rotated_products(&still).unwrap(), sum);
+        assert_eq!(
+            eval.sum_rotated_products_rescaled(&still).unwrap(),
+            eval.rescale(&sum).unwrap()
+        );
+        let limbs = setup.params.chain().limbs(level) + setup.params.ring().p_len();
+        let fresh = eval.constant("fresh", &weights[0]).unwrap();
+        eval.prepare(&fresh, level, Use::LazyFactor).unwrap();
+        assert_eq!(fresh.encoded_bytes(), 8 * setup.params.n() * limbs);
     }
 }
 

@@ -377,6 +377,9 @@ fn affine_sums_equal_their_parts() {
     }
 }
 
+/// A giant step and its terms: input, baby step, weight.
+type PlannedStep = (i32, &'static [(usize, i32, usize)]);
+
 /// Both hoistings against the sequence of single ones: values within the prediction, which is that of the
 /// sequence and so a bound; the same input at two addresses, and one thread or many, give the same bits.
 #[test]
@@ -409,13 +412,13 @@ fn transforms_stay_within_the_error_of_their_parts() {
             .map(|v| noise.constant("p", v).unwrap())
             .collect();
         // (giant, [(input, baby, weight)])
-        let plan: [(i32, &[(usize, i32, usize)]); 3] = [
+        let plan: [PlannedStep; 3] = [
             (0, &[(0, 0, 0), (0, 1, 1), (1, 2, 2)]),
             (8, &[(0, 1, 2), (1, 0, 3), (0, 2, 0)]),
             (-12, &[(0, 500, 1), (1, 2, 3)]),
         ];
         fn steps<'a, C, P>(
-            plan: &[(i32, &[(usize, i32, usize)])],
+            plan: &[PlannedStep],
             a: &'a [C],
             p: &'a [P],
         ) -> Vec<GiantStep<&'a C, &'a P>> {
@@ -425,7 +428,7 @@ fn transforms_stay_within_the_error_of_their_parts() {
                     .map(|&(i, r, w)| (&a[i], Rotation(r), &p[w]))
                     .collect()
             };
-            let step = |&(by, of): &(i32, &[(usize, i32, usize)])| GiantStep {
+            let step = |&(by, of): &PlannedStep| GiantStep {
                 by: Rotation(by),
                 terms: terms(of),
             };

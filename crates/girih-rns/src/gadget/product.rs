@@ -13,8 +13,12 @@ use crate::extend::Prepared;
 use crate::par::{self, TILE, for_each_tile_pair, tile_rows};
 use crate::{Ntt, Poly, PolyQp, Ring};
 
-/// Most rows of extended digits that one tile holds at a time.
-const SCRATCH_ROWS: usize = 24;
+/// Most rows of extended digits that one tile holds at a time, where the sources of a conversion stay in the caches.
+const SHORT_TILE: usize = 9;
+/// The same where they do not: a tall tile reads them less often.
+const TALL_TILE: usize = 24;
+/// Words of a polynomial from which its prepared digits and remainders outgrow a third-level cache of 32 MiB.
+const TALL_FROM: usize = 1 << 20;
 
 /// Columns of one block.
 const BLOCK: usize = 1 << 11;
@@ -160,8 +164,13 @@ impl<'a> RowFactors<'a> {
 }
 
 /// Rows of a tile, so that the scratch stays bounded.
-fn tile_of<D: DigitRows>(digits: &D) -> usize {
-    (SCRATCH_ROWS / digits.scratch().max(1)).clamp(1, TILE)
+fn tile_of<D: DigitRows>(digits: &D, n: usize) -> usize {
+    let rows = if digits.limbs() * n < TALL_FROM {
+        SHORT_TILE
+    } else {
+        TALL_TILE
+    };
+    (rows / digits.scratch().max(1)).clamp(1, TILE)
 }
 
 fn check_vectors<D: DigitRows>(digits: &D, vectors: [&[PolyQp<Ntt>]; 2]) {
@@ -191,7 +200,7 @@ pub(super) fn inner_product<D: DigitRows>(
         &mut out_b.rows,
         &mut out_a.rows,
         n,
-        tile_of(digits),
+        tile_of(digits, n),
         |first, x, y| {
             let rows: Vec<usize> = (first..first + x.len() / n).collect();
             let mut scratch = ring.pool().unfilled(digits.scratch() * rows.len() * n);
@@ -305,7 +314,7 @@ pub(super) fn products_divided<D: DigitRows>(
         .map(|_| [(); 2].map(|()| ring.pool().unfilled(division.divided() * n)))
         .collect();
     let halves = divided.iter_mut().map(|[x, y]| [&mut x[..], &mut y[..]]);
-    let work = tiles(halves, n, division.divided(), tile_of(digits));
+    let work = tiles(halves, n, division.divided(), tile_of(digits, n));
     par::map(work, |(first, mut out)| {
         let start = division.kept() + first;
         let rows: Vec<usize> = (start..start + out.len()).collect();
@@ -339,7 +348,7 @@ pub(super) fn products_divided<D: DigitRows>(
     let halves = quotients
         .iter_mut()
         .map(|[x, y]| [x.rows_mut(), y.rows_mut()]);
-    let work = tiles(halves, n, kept, tile_of(digits));
+    let work = tiles(halves, n, kept, tile_of(digits, n));
     par::map(work, |(first, mut out)| {
         let rows: Vec<usize> = (first..first + out.len()).collect();
         for (j, prepared) in prepared.iter().enumerate() {

@@ -184,11 +184,18 @@ impl LinearTransform {
         name: &str,
         steps: Steps,
     ) -> Result<EncodedTransform<E::Plaintext>> {
+        // Constants are named in the order in which the steps read them.
+        let mut order: Vec<(usize, usize, usize, usize)> = self
+            .diagonals
+            .keys()
+            .map(|&(output, input, r)| (output, steps.split(r, self.slots).0, input, r))
+            .collect();
+        order.sort_unstable();
         let mut outputs: Vec<BTreeMap<usize, GiantStep<usize, E::Plaintext>>> =
             (0..self.outputs).map(|_| BTreeMap::new()).collect();
-        for (&(output, input, r), diagonal) in &self.diagonals {
-            let (giant, baby) = steps.split(r, self.slots);
-            let mut turned = diagonal.clone();
+        for (output, giant, input, r) in order {
+            let baby = steps.split(r, self.slots).1;
+            let mut turned = self.diagonals[&(output, input, r)].clone();
             turned.rotate_right(giant);
             let constant = eval.constant(&format!("{name}/{output}.{input}.{r}"), &turned)?;
             let step = outputs[output].entry(giant).or_insert_with(|| GiantStep {

@@ -36,7 +36,7 @@ fn encrypted_answers_are_those_of_the_network() {
         timings
             .layers
             .iter()
-            .any(|l| l.primitives.contains_key("rescale"))
+            .any(|l| l.primitives.contains_key("rescaled"))
     );
     assert!(timings.seconds > 0.0 && timings.peak_values > 0);
 }

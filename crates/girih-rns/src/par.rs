@@ -112,12 +112,10 @@ pub fn map<T: Send, U: Send>(items: Vec<T>, f: impl Fn(T) -> U + Sync + Send) ->
 /// Most rows of one tile: a base conversion that writes several rows at once reads its sources once.
 pub const TILE: usize = 8;
 
-/// Rows of a tile, at most `most`, so that every thread gets some.
+/// Rows of a tile: at most `most`, in as few tiles as that takes that every thread gets the same number of.
 pub(crate) fn tile_rows(rows: usize, most: usize) -> usize {
-    match threads() {
-        1 => most,
-        threads => (rows / (2 * threads)).clamp(1, most),
-    }
+    let tiles = rows.div_ceil(most).next_multiple_of(threads());
+    rows.div_ceil(tiles.max(1)).max(1)
 }
 
 /// `f(first, tile)` for consecutive groups of up to [`TILE`] rows of `n` words, `first` being the index

@@ -40,9 +40,9 @@ impl MachineSpeed {
         let words = n as f64 / SHIPPED_N;
         let stages = (n as f64).log2() / SHIPPED_N.log2();
         MachineSpeed {
-            ntt_row_ns: 80_000.0 * words * stages,
-            mac_row_ns: 30_000.0 * words,
-            convert_mac_ns: 10_000.0 * words,
+            ntt_row_ns: 52_000.0 * words * stages,
+            mac_row_ns: 25_000.0 * words,
+            convert_mac_ns: 5_000.0 * words,
             threads,
         }
     }

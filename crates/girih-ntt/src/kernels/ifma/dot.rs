@@ -12,8 +12,8 @@ use super::{Consts, V, load, prefetch, shrink, splat, store, times};
 use crate::modulus::Modulus;
 use crate::permutation::Group;
 
-/// Words that rows are asked for ahead.
-const AHEAD: usize = 128;
+/// Words that all rows of a sum together are asked for ahead: what the first-level cache holds beside them.
+const AHEAD: usize = 1152;
 
 /// The constants of the reduction that ends a sum of products of residues.
 struct Fold {
@@ -128,6 +128,9 @@ unsafe fn dot_blocks<const B: usize, const W: usize>(
     n: usize,
 ) -> usize {
     let groups: Option<&[Group]> = dot.permutation.and_then(|p| p.groups());
+    // The fewer the rows, the sooner the next words are due.
+    let streams = dot.rows.len() * (B + 1);
+    let ahead = (AHEAD / streams.max(1)).clamp(128, 512);
     let mut at = start;
     while at + 8 * W <= n {
         let mut sums = [[[fold.c.zero; 2]; W]; B];
@@ -142,7 +145,7 @@ unsafe fn dot_blocks<const B: usize, const W: usize>(
         for (k, row) in dot.rows.iter().enumerate() {
             let mut x = [fold.c.zero; W];
             if groups.is_none() {
-                prefetch(row.as_ptr().wrapping_add(at), AHEAD, 8 * W);
+                prefetch(row.as_ptr().wrapping_add(at), ahead, 8 * W);
             }
             for (w, x) in x.iter_mut().enumerate() {
                 // SAFETY: the words and the groups lie in the row.
@@ -156,7 +159,7 @@ unsafe fn dot_blocks<const B: usize, const W: usize>(
             for (sums, b) in sums.iter_mut().zip(b) {
                 // SAFETY: there are as many right rows as left rows.
                 let b = unsafe { b.get_unchecked(k).as_ptr() };
-                prefetch(b.wrapping_add(at), AHEAD, 8 * W);
+                prefetch(b.wrapping_add(at), ahead, 8 * W);
                 for (w, (sum, x)) in sums.iter_mut().zip(x).enumerate() {
                     // SAFETY: the words lie in the row.
                     multiply_add(sum, x, unsafe { load(b.add(at + 8 * w)) });

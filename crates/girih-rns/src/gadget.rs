@@ -229,8 +229,8 @@ impl ExpandedDigits {
 
     /// The quotients of several products, each as [`Digits::product_divided`] without the transforms of the digits.
     ///
-    /// Row by row all products are formed while the digits are at hand, and the remainders of all are transformed by
-    /// one reading of the twiddle factors. Memory beyond the quotients: `2 (K + drop + 1)` rows for each product.
+    /// Tile by tile all products are formed while the digits are at hand. Memory beyond the quotients:
+    /// `2 (K + drop + 1)` rows for each product.
     ///
     /// # Panics
     /// As [`Digits::product_divided`], and if the products are divided by different primes.

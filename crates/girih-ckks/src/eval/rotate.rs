@@ -10,7 +10,7 @@ use crate::Ciphertext;
 use crate::keys::{GaloisKey, KeyId};
 use crate::keyswitch::{PairQp, hoist, switch, switch_hoisted, switch_qp, switch_qp_hoisted};
 
-/// Hoisted rotations that are computed row by row together: what they share is read once, and the remainders of
+/// Hoisted rotations that are computed tile by tile together: their digits are read once, and the remainders of
 /// their divisions stay within memory.
 const TOGETHER: usize = 8;
 

@@ -291,6 +291,10 @@ pub(super) fn products_divided<D: DigitRows>(
         return Vec::new();
     };
     let (n, limbs) = (ring.n(), digits.limbs());
+    assert!(
+        factors.len() == 1 || digits.scratch() == 0,
+        "digits that are transformed on the way serve one product"
+    );
     for factor in factors {
         check_vectors(digits, factor.vectors);
         assert_eq!(
@@ -351,29 +355,29 @@ pub(super) fn products_divided<D: DigitRows>(
     let work = tiles(halves, n, kept, tile_of(digits, n));
     par::map(work, |(first, mut out)| {
         let rows: Vec<usize> = (first..first + out.len()).collect();
-        for (j, prepared) in prepared.iter().enumerate() {
+        let mut scratch = ring.pool().unfilled(digits.scratch() * rows.len() * n);
+        let mut spare = ring.pool().unfilled(3 * width);
+        let mut moved = ring.pool().unfilled(2 * n);
+        digits.convert(ring, &rows, &mut scratch);
+        let products = factors.iter().zip(&permutations).zip(&prepared);
+        for (j, ((factor, permutation), prepared)) in products.enumerate() {
             for (half, prepared) in prepared.iter().enumerate() {
                 let mut remainders: Vec<&mut [u64]> =
                     out.iter_mut().map(|row| &mut *row[j][half]).collect();
                 division.remainders(ring, prepared, first, &mut remainders);
             }
-        }
-        let mut scratch = ring.pool().unfilled(digits.scratch() * rows.len() * n);
-        let mut spare = ring.pool().unfilled(3 * width);
-        let mut moved = ring.pool().unfilled(2 * n);
-        digits.convert(ring, &rows, &mut scratch);
-        for (t, (&r, out)) in rows.iter().zip(&mut out).enumerate() {
-            let mut work: Vec<&mut [u64]> = out.iter_mut().flatten().map(|x| &mut **x).collect();
-            let left = digits.transform(ring, &rows, t, &mut scratch, &mut work);
-            for ((factor, permutation), out) in factors.iter().zip(&permutations).zip(out) {
+            for (t, (&r, out)) in rows.iter().zip(&mut out).enumerate() {
+                let [x, y] = &mut out[j];
+                let mut halves = [&mut **x, &mut **y];
+                let left = digits.transform(ring, &rows, t, &mut scratch, &mut halves);
                 let row = RowFactors::new(r, &left, factor.vectors, limbs);
                 for columns in blocks(n) {
                     let (sums, spare) = spare.split_at_mut(2 * width);
                     let (sum_x, sum_y) = sums.split_at_mut(width);
-                    let halves = [&mut *sum_x, &mut *sum_y];
-                    factor.sums(ring, limbs, &row, columns.clone(), halves, spare);
+                    let pair = [&mut *sum_x, &mut *sum_y];
+                    factor.sums(ring, limbs, &row, columns.clone(), pair, spare);
                     for (half, sum) in [sum_x, sum_y].into_iter().enumerate() {
-                        let remainder = &mut out[half][columns.clone()];
+                        let remainder = &mut halves[half][columns.clone()];
                         match permutation {
                             None => division.divide(ring, r, remainder, sum),
                             Some(_) => {
@@ -386,7 +390,7 @@ pub(super) fn products_divided<D: DigitRows>(
                 }
                 if let Some(permutation) = permutation {
                     let kernels = ring.table(r).kernels();
-                    for (row, moved) in out.iter_mut().zip(moved.chunks_exact(n)) {
+                    for (row, moved) in halves.into_iter().zip(moved.chunks_exact(n)) {
                         kernels.permute(row, moved, permutation);
                     }
                 }

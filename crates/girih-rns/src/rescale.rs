@@ -176,16 +176,17 @@ pub fn rescaled_pair(a: &Poly<Ntt>, b: &Poly<Ntt>, drop: usize, ring: &Ring) -> 
     division.quotient_pair(ring, [&|i| a.row(i), &|i| b.row(i)])
 }
 
-/// `(round(a / P), round(b / P))` as [`PolyQp::mod_down`] gives them, both halves of a row at once.
+/// `(round(a / S), round(b / S))` for `S` the product of P and the last `drop` primes, as
+/// [`PolyQp::mod_down_rescaled`] gives them, both halves of a row at once.
 ///
 /// # Panics
-/// If the operands differ in limbs, or the ring has no special primes.
+/// If the operands differ in limbs, nothing is divided out, or no limb would remain.
 #[must_use]
-pub fn mod_down_pair(a: &PolyQp<Ntt>, b: &PolyQp<Ntt>, ring: &Ring) -> [Poly<Ntt>; 2] {
+pub fn mod_down_pair(a: &PolyQp<Ntt>, b: &PolyQp<Ntt>, drop: usize, ring: &Ring) -> [Poly<Ntt>; 2] {
     assert_eq!(a.limbs(), b.limbs(), "operands have the same limbs");
     let (limbs, q_len) = (a.limbs(), ring.q_len());
     let at = |i: usize| if i < q_len { i } else { i - q_len + limbs };
-    ring.division(limbs, 0, true)
+    ring.division(limbs, drop, true)
         .quotient_pair(ring, [&|i| a.row(at(i)), &|i| b.row(at(i))])
 }
 
@@ -289,7 +290,10 @@ mod tests {
             let a = oracle::random_qp(&ring, limbs, seed);
             let x = oracle::lift_qp(&a, &ring);
             let (a, b) = (a.into_ntt(&ring), oracle::random_qp(&ring, limbs, !seed).into_ntt(&ring));
-            prop_assert_eq!(mod_down_pair(&a, &b, &ring), [a.mod_down(&ring), b.mod_down(&ring)]);
+            prop_assert_eq!(
+                mod_down_pair(&a, &b, drop, &ring),
+                [a.mod_down_rescaled(drop, &ring), b.mod_down_rescaled(drop, &ring)]
+            );
             let down = a.mod_down_rescaled(drop, &ring).into_coeff(&ring);
             prop_assert_eq!(down.limbs(), limbs - drop);
             assert_nearest(

@@ -120,7 +120,7 @@ impl Evaluator {
                 (u, c0)
             });
         let divided = moved.map(|([u0, u1], moved_c0)| {
-            let [mut c0, c1] = mod_down_pair(&u0, &u1, ring);
+            let [mut c0, c1] = mod_down_pair(&u0, &u1, 0, ring);
             c0.add_assign(&moved_c0, ring);
             [c0, c1]
         });

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use girih_he::{Error, GiantStep, Result, Rotation, State, rules};
-use girih_rns::{Baby, PolyQp, Ring, Turn, par, weighted_babies};
+use girih_rns::{Baby, PolyQp, Ring, Turn, mod_down_pair, par, weighted_babies};
 
 use super::{Constant, Evaluator};
 use crate::Ciphertext;
@@ -114,8 +114,8 @@ impl Evaluator {
 
     /// One division by P and the last `drop` primes.
     fn finish(&self, [u0, u1]: &PairQp, drop: usize, state: State) -> Result<Ciphertext> {
-        let divided = |u: &PolyQp<_>| u.mod_down_rescaled(drop, self.ring());
-        Ok(self.wrap(divided(u0), divided(u1), state))
+        let [c0, c1] = mod_down_pair(u0, u1, drop, self.ring());
+        Ok(self.wrap(c0, c1, state))
     }
 }
 

@@ -141,15 +141,6 @@ unsafe fn repeated(p: *const u64) -> V {
 /// How many tails ahead the twiddles are fetched.
 const AHEAD: usize = 8;
 
-/// Asks for words that will be read soon.
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-fn prefetch(p: *const u64, words: usize) {
-    for line in 0..words / 8 {
-        _mm_prefetch::<_MM_HINT_T0>(p.wrapping_add(8 * line).cast());
-    }
-}
-
 /// Two vectors' lanes in any order, low to high; 8 and above are those of `b`.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]

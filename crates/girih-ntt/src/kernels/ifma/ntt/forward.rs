@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 
 use super::super::super::Plan;
 use super::super::super::passes::{Step, spare_word};
-use super::super::{Consts, V, load, shrink, store};
+use super::super::{Consts, V, load, prefetch, shrink, store};
 use super::{LANES_LOG, Quotients, TAIL, broadcast, lanes, layout, operands, pick, splat_at};
 
 /// `(x, y) -> (x + w y, x - w y)`.
@@ -141,7 +141,7 @@ fn tails<const WIDE: bool, const LAZY: bool>(
         let (row, tw) = unsafe { (row.add(2 * TAIL * pair), tw.add(2 * words * pair)) };
         // SAFETY: as above.
         let tws = unsafe { [tw, tw.add(words)] };
-        super::prefetch(tw.wrapping_add(super::AHEAD * words), 2 * words);
+        prefetch(tw, super::AHEAD * words, 2 * words);
         let mut v = [[c.zero; 8]; 2];
         for (i, v) in v.as_flattened_mut().iter_mut().enumerate() {
             // SAFETY: two blocks have 128 words.

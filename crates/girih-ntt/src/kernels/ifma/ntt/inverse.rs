@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 
 use super::super::super::Plan;
 use super::super::super::passes::Step;
-use super::super::{Consts, V, canonical, load, shrink, store, times};
+use super::super::{Consts, V, canonical, load, prefetch, shrink, store, times};
 use super::{Quotients, TAIL, broadcast, lanes, layout, operands, pick};
 
 /// Between the passes of an inverse transform values are below `2^BETWEEN_LOG q`.
@@ -199,8 +199,8 @@ fn tails<const WIDE: bool>(
         };
         // SAFETY: as above.
         let tws = unsafe { [tw.add(words), tw] };
-        super::prefetch(tw.wrapping_sub(super::AHEAD * words), 2 * words);
-        super::prefetch(row.wrapping_add(super::AHEAD * TAIL), 2 * TAIL);
+        prefetch(tw.wrapping_sub(super::AHEAD * words), 0, 2 * words);
+        prefetch(row, super::AHEAD * TAIL, 2 * TAIL);
         let mut v = [[c.zero; 8]; 2];
         for (i, v) in v.as_flattened_mut().iter_mut().enumerate() {
             // SAFETY: two blocks have 128 words.

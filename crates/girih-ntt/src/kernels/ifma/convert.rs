@@ -28,36 +28,34 @@ struct Fold {
     /// 2^52, as a factor.
     r52: [V; 2],
     c: Consts,
-    growth: u64,
 }
 
 impl Fold {
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    fn new(target: &ConvertTarget, growth: u64) -> Fold {
+    fn new(target: &ConvertTarget) -> Fold {
         Fold {
             p: splat(target.p.value()),
             p2: splat(2 * target.p.value()),
             inverse: splat(target.inverse),
             r52: [splat(target.p.r52().w), splat(target.p.r52().quotient)],
             c: Consts::new(&target.p),
-            growth,
         }
     }
 
-    /// `2^-52 (2^52 high + low) mod p` for a high sum below `growth p`.
+    /// `2^-52 (2^52 high + low) mod p` for a high sum below `GROWTH p`, GROWTH being 1 or 3; any other: for the longest sums.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    fn apply(&self, [low, high]: [V; 2]) -> V {
+    fn apply<const GROWTH: u64>(&self, [low, high]: [V; 2]) -> V {
         let zero = _mm512_setzero_si512();
         let m = _mm512_madd52lo_epu64(zero, low, self.inverse);
         let below = _mm512_madd52hi_epu64(zero, m, self.p);
         let high = _mm512_add_epi64(high, _mm512_srli_epi64::<52>(low));
-        // In (0, (growth + 1) p).
+        // In (0, (GROWTH + 1) p).
         let r = _mm512_sub_epi64(_mm512_add_epi64(high, self.p), below);
-        match self.growth {
-            0 | 1 => _mm512_min_epu64(r, _mm512_sub_epi64(r, self.p)),
-            2 | 3 => {
+        match GROWTH {
+            1 => _mm512_min_epu64(r, _mm512_sub_epi64(r, self.p)),
+            3 => {
                 let r = _mm512_min_epu64(r, _mm512_sub_epi64(r, self.p2));
                 _mm512_min_epu64(r, _mm512_sub_epi64(r, self.p))
             }
@@ -127,8 +125,22 @@ pub(in super::super) unsafe fn base_convert(
     out: &mut [&mut [u64]],
     input: &[u64],
 ) {
+    match sources.growth() {
+        0 | 1 => convert::<1>(sources, targets, out, input),
+        2 | 3 => convert::<3>(sources, targets, out, input),
+        _ => convert::<0>(sources, targets, out, input),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+fn convert<const GROWTH: u64>(
+    sources: &ConvertSources,
+    targets: &[&ConvertTarget],
+    out: &mut [&mut [u64]],
+    input: &[u64],
+) {
     let rows = sources.rows();
-    let growth = sources.growth();
     // Tile by tile the factors of each row.
     let factors: Vec<Vec<u64>> = targets
         .chunks(TILE)
@@ -138,7 +150,7 @@ pub(in super::super) unsafe fn base_convert(
                 .collect()
         })
         .collect();
-    let folds: Vec<Fold> = targets.iter().map(|t| Fold::new(t, growth)).collect();
+    let folds: Vec<Fold> = targets.iter().map(|t| Fold::new(t)).collect();
     for (chunk, block) in input.chunks_exact(rows * CHUNK).enumerate() {
         prefetch(block.as_ptr(), CHUNKS_AHEAD * block.len(), block.len());
         let tiles = factors
@@ -151,19 +163,21 @@ pub(in super::super) unsafe fn base_convert(
                 prefetch(row.as_ptr().wrapping_add(at), CHUNKS_AHEAD * CHUNK, CHUNK);
             }
             match out.len() {
-                4 => convert_chunk::<4>(block, factors, folds, out, at),
-                3 => convert_chunk::<3>(block, factors, folds, out, at),
-                2 => convert_chunk::<2>(block, factors, folds, out, at),
-                _ => convert_chunk::<1>(block, factors, folds, out, at),
+                4 => convert_chunk::<4, GROWTH>(block, factors, folds, out, at),
+                3 => convert_chunk::<3, GROWTH>(block, factors, folds, out, at),
+                2 => convert_chunk::<2, GROWTH>(block, factors, folds, out, at),
+                _ => convert_chunk::<1, GROWTH>(block, factors, folds, out, at),
             }
         }
     }
 }
 
 /// Words `at..` of T output rows from a chunk of all inputs.
+// why: iterators by value put the sums into memory
+#[allow(clippy::needless_range_loop)]
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-fn convert_chunk<const T: usize>(
+fn convert_chunk<const T: usize, const GROWTH: u64>(
     block: &[u64],
     factors: &[u64],
     folds: &[Fold],
@@ -172,37 +186,32 @@ fn convert_chunk<const T: usize>(
 ) {
     let factors = factors.as_chunks::<T>().0;
     let folds: &[Fold; T] = folds.first_chunk().expect("a tile has T targets");
-    let len = CHUNK.min(out[0].len() - at);
-    let mut inside = 0;
-    while inside < len {
-        let mut sums = [[[_mm512_setzero_si512(); 2]; 2]; T];
-        for (row, factors) in block.chunks_exact(CHUNK).zip(factors) {
-            let x: &[u64; 16] = row[inside..]
-                .first_chunk()
-                .expect("chunks are whole vectors");
-            // SAFETY: sixteen words.
-            let x = unsafe { [load(x.as_ptr()), load(x.as_ptr().add(8))] };
-            for (sums, factor) in sums.iter_mut().zip(factors) {
-                let factor = splat(*factor);
-                for (sum, x) in sums.iter_mut().zip(x) {
-                    sum[0] = _mm512_madd52lo_epu64(sum[0], x, factor);
-                    sum[1] = _mm512_madd52hi_epu64(sum[1], x, factor);
+    let out: &mut [&mut [u64]; T] = out.first_chunk_mut().expect("a tile has T targets");
+    let mut sums = [[[_mm512_setzero_si512(); 2]; VECTORS]; T];
+    for (x, factors) in block.as_chunks::<CHUNK>().0.iter().zip(factors) {
+        // SAFETY: sixteen words.
+        let x = unsafe { [load(x.as_ptr()), load(x.as_ptr().add(8))] };
+        for t in 0..T {
+            let factor = splat(factors[t]);
+            for v in 0..VECTORS {
+                sums[t][v][0] = _mm512_madd52lo_epu64(sums[t][v][0], x[v], factor);
+                sums[t][v][1] = _mm512_madd52hi_epu64(sums[t][v][1], x[v], factor);
+            }
+        }
+    }
+    for t in 0..T {
+        for v in 0..VECTORS {
+            let word = folds[t].apply::<GROWTH>(sums[t][v]);
+            let rest = out[t].len().saturating_sub(at + 8 * v);
+            let place = out[t].as_mut_ptr().wrapping_add(at + 8 * v);
+            // SAFETY: eight words of the row, or those of a mask.
+            unsafe {
+                if rest >= 8 {
+                    store(place, word);
+                } else {
+                    _mm512_mask_storeu_epi64(place.cast(), lanes(rest), word);
                 }
             }
         }
-        for ((sums, fold), out) in sums.iter().zip(folds).zip(out.iter_mut()) {
-            for (v, sum) in sums.iter().enumerate() {
-                let from = at + inside + 8 * v;
-                if from < out.len() {
-                    let mask = lanes(out.len() - from);
-                    // SAFETY: the mask covers words of the row only.
-                    unsafe {
-                        let place = out.as_mut_ptr().add(from).cast();
-                        _mm512_mask_storeu_epi64(place, mask, fold.apply(*sum));
-                    }
-                }
-            }
-        }
-        inside += 16;
     }
 }

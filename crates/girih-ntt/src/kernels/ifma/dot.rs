@@ -25,19 +25,16 @@ struct Fold {
     barrett: V,
     r52: [V; 2],
     r104: [V; 2],
-    length: Length,
+    /// [`SHORT`], [`MEDIUM`] or [`LONG`].
+    length: u8,
 }
 
-/// How far a sum of products may reach.
-#[derive(Clone, Copy, PartialEq)]
-enum Length {
-    /// Below `2^(52 + shift)`: one Barrett step.
-    Short,
-    /// High halves add up to less than 2^52.
-    Medium,
-    /// The high accumulator may exceed 52 bits.
-    Long,
-}
+/// A sum of products below `2^(52 + shift)`: one Barrett step.
+const SHORT: u8 = 0;
+/// High halves add up to less than 2^52.
+const MEDIUM: u8 = 1;
+/// The high accumulator may exceed 52 bits.
+const LONG: u8 = 2;
 
 impl Fold {
     /// For sums of `terms` products of residues.
@@ -51,11 +48,11 @@ impl Fold {
         let high = (((value * value) >> 52) + 2) * (terms as u128 + 1);
         let shift = (q.bits() - 2).min(51);
         let length = if sum >> shift < 1 << 52 {
-            Length::Short
+            SHORT
         } else if high < 1 << 52 {
-            Length::Medium
+            MEDIUM
         } else {
-            Length::Long
+            LONG
         };
         let pair = |p: crate::modulus::ShoupPair| [splat(p.w), splat(p.quotient)];
         Fold {
@@ -73,9 +70,9 @@ impl Fold {
     /// `(2^52 high + low) mod q`.
     #[inline]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-    fn apply(&self, [low, high]: [V; 2]) -> V {
+    fn apply<const LENGTH: u8>(&self, [low, high]: [V; 2]) -> V {
         let c = &self.c;
-        if self.length == Length::Short {
+        if LENGTH == SHORT {
             // The bits shifted out lose less than 1/2 of a quotient, the constant and the product less than 1 each:
             // what remains is below 3.5 q < 2^52.
             let top = _mm512_add_epi64(
@@ -95,7 +92,7 @@ impl Fold {
             times::<false>(c, high, self.r52[0], self.r52[1]),
         );
         let mut sum = _mm512_and_si512(sum, c.mask);
-        if self.length == Length::Long {
+        if LENGTH == LONG {
             let top = _mm512_srli_epi64::<52>(high);
             sum = _mm512_min_epu64(sum, _mm512_sub_epi64(sum, c.q2));
             sum = _mm512_add_epi64(sum, times::<true>(c, top, self.r104[0], self.r104[1]));
@@ -112,14 +109,48 @@ fn multiply_add(sum: &mut [V; 2], x: V, y: V) {
     sum[1] = _mm512_madd52hi_epu64(sum[1], x, y);
 }
 
-/// Inner products of the same left rows with B sets of right rows, W vectors at a time, over words
-/// `start..` up to a multiple of 8 W; returns where it stopped.
+/// Inner products of the same left rows with B sets of right rows.
 ///
 /// # Safety
 /// Rows have n words; groups lie in them.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-unsafe fn dot_blocks<const B: usize, const W: usize>(
+unsafe fn dot_rows<const B: usize>(
+    q: &Modulus,
+    out: [*mut u64; B],
+    dot: &Dot<'_>,
+    b: [&[&[u64]]; B],
+    n: usize,
+) {
+    let fold = Fold::new(q, dot.rows.len());
+    // SAFETY: the caller's contract.
+    unsafe {
+        match fold.length {
+            SHORT => {
+                let at = dot_blocks::<B, 4, SHORT>(&fold, out, dot, b, 0, n);
+                dot_blocks::<B, 1, SHORT>(&fold, out, dot, b, at, n);
+            }
+            MEDIUM => {
+                let at = dot_blocks::<B, 4, MEDIUM>(&fold, out, dot, b, 0, n);
+                dot_blocks::<B, 1, MEDIUM>(&fold, out, dot, b, at, n);
+            }
+            _ => {
+                let at = dot_blocks::<B, 4, LONG>(&fold, out, dot, b, 0, n);
+                dot_blocks::<B, 1, LONG>(&fold, out, dot, b, at, n);
+            }
+        }
+    }
+}
+
+/// [`dot_rows`], W vectors at a time, over words `start..` up to a multiple of 8 W; returns where it stopped.
+///
+/// # Safety
+/// Rows have n words; groups lie in them.
+// why: iterators over the sums put them into memory
+#[allow(clippy::needless_range_loop)]
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+unsafe fn dot_blocks<const B: usize, const W: usize, const LENGTH: u8>(
     fold: &Fold,
     out: [*mut u64; B],
     dot: &Dot<'_>,
@@ -160,16 +191,16 @@ unsafe fn dot_blocks<const B: usize, const W: usize>(
                 // SAFETY: there are as many right rows as left rows.
                 let b = unsafe { b.get_unchecked(k).as_ptr() };
                 prefetch(b.wrapping_add(at), ahead, 8 * W);
-                for (w, (sum, x)) in sums.iter_mut().zip(x).enumerate() {
+                for w in 0..W {
                     // SAFETY: the words lie in the row.
-                    multiply_add(sum, x, unsafe { load(b.add(at + 8 * w)) });
+                    multiply_add(&mut sums[w], x[w], unsafe { load(b.add(at + 8 * w)) });
                 }
             }
         }
-        for (sums, out) in sums.iter().zip(out) {
-            for (w, sum) in sums.iter().enumerate() {
+        for set in 0..B {
+            for w in 0..W {
                 // SAFETY: the words lie in the row.
-                unsafe { store(out.add(at + 8 * w), fold.apply(*sum)) }
+                unsafe { store(out[set].add(at + 8 * w), fold.apply::<LENGTH>(sums[set][w])) }
             }
         }
         at += 8 * W;
@@ -184,13 +215,8 @@ pub(super) unsafe fn inner_product(q: &Modulus, out: &mut [u64], dot: &Dot<'_>, 
         // SAFETY: the caller checked the lengths.
         return unsafe { scalar::inner_product(q, out, dot, b) };
     }
-    let fold = Fold::new(q, dot.rows.len());
-    let (n, out) = (out.len(), out.as_mut_ptr());
     // SAFETY: the caller checked the lengths.
-    unsafe {
-        let at = dot_blocks::<1, 4>(&fold, [out], dot, [b], 0, n);
-        dot_blocks::<1, 1>(&fold, [out], dot, [b], at, n);
-    }
+    unsafe { dot_rows(q, [out.as_mut_ptr()], dot, [b], out.len()) }
 }
 
 #[inline]
@@ -205,14 +231,9 @@ pub(super) unsafe fn inner_product_pair(
         // SAFETY: the caller checked the lengths.
         return unsafe { scalar::inner_product_pair(q, out, dot, b) };
     }
-    let fold = Fold::new(q, dot.rows.len());
     let n = out[0].len();
-    let out = out.map(|row| row.as_mut_ptr());
     // SAFETY: the caller checked the lengths.
-    unsafe {
-        let at = dot_blocks::<2, 4>(&fold, out, dot, b, 0, n);
-        dot_blocks::<2, 1>(&fold, out, dot, b, at, n);
-    }
+    unsafe { dot_rows(q, out.map(|row| row.as_mut_ptr()), dot, b, n) }
 }
 
 /// Whether the inner product does not fit whole vectors: an odd length or a permutation that does not

@@ -3,9 +3,12 @@
 #![forbid(unsafe_code)]
 
 mod ckks;
+mod kernels;
+mod machine;
 mod nn;
 mod ntt;
 mod record;
+mod roofline;
 
 use std::path::PathBuf;
 
@@ -23,7 +26,7 @@ enum Suite {
     Ckks,
     /// Whole networks.
     Nn,
-    /// Every kernel on every instruction set, with the dispatcher's pick.
+    /// Every kernel on every instruction set, with the dispatcher's pick and the share of its bound.
     Kernels,
 }
 
@@ -81,7 +84,7 @@ fn main() -> anyhow::Result<()> {
         Suite::Ntt => ntt::run(&mut bench),
         Suite::Ckks => ckks::run(&mut bench),
         Suite::Nn => nn::run(&mut bench),
-        Suite::Kernels => ntt::kernels(&mut bench, args.assert),
+        Suite::Kernels => kernels::run(&mut bench, args.assert),
     })?;
     println!("{}", bench.report.table());
     if let Some(path) = &args.json {

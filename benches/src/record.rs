@@ -47,6 +47,12 @@ pub struct Record {
     pub min_ns: u64,
     /// Repetitions.
     pub reps: usize,
+    /// The least time that the processor allows, by the model of suite `kernels`.
+    pub bound_ns: Option<u64>,
+    /// What that time is spent on, as `multiply-adds` or `L2 bandwidth`.
+    pub bound: Option<&'static str>,
+    /// `bound_ns / min_ns`.
+    pub share: Option<f64>,
 }
 
 impl Record {
@@ -226,7 +232,7 @@ mod tests {
     use super::*;
 
     /// The fields that readers of the JSON rely on, in order.
-    const FIELDS: [&str; 16] = [
+    const FIELDS: [&str; 19] = [
         "suite",
         "op",
         "impl",
@@ -243,6 +249,9 @@ mod tests {
         "median_ns",
         "min_ns",
         "reps",
+        "bound_ns",
+        "bound",
+        "share",
     ];
 
     #[test]

@@ -51,8 +51,14 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
-    /// Prints every kernel by instruction set and prime class, with the dispatcher's pick.
+    /// Prints every kernel by instruction set and prime class, with the dispatcher's pick and the share of its bound.
     Kernels {
+        /// Writes one JSON object per measurement to this file.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Few repetitions.
+        #[arg(long)]
+        quick: bool,
         /// Fails if a lower instruction set is faster than the dispatcher's pick.
         #[arg(long)]
         assert: bool,
@@ -111,17 +117,16 @@ fn run(args: Args) -> anyhow::Result<()> {
         } => {
             let mut call = bench_call(&suite);
             call.push(format!("--threads={threads}"));
-            if let Some(path) = json {
-                let path = std::path::absolute(&path).context("--json")?;
-                call.push(format!("--json={}", path.display()));
-            }
-            if quick {
-                call.push("--quick".to_string());
-            }
+            push_common(&mut call, json, quick)?;
             cargo.run(call)
         }
-        Command::Kernels { assert } => {
+        Command::Kernels {
+            json,
+            quick,
+            assert,
+        } => {
             let mut call = bench_call("kernels");
+            push_common(&mut call, json, quick)?;
             if assert {
                 call.push("--assert".to_string());
             }
@@ -141,6 +146,18 @@ fn bench_call(suite: &str) -> Vec<String> {
         .iter()
         .map(ToString::to_string)
         .collect()
+}
+
+/// The options that all suites have.
+fn push_common(call: &mut Vec<String>, json: Option<PathBuf>, quick: bool) -> anyhow::Result<()> {
+    if let Some(path) = json {
+        let path = std::path::absolute(&path).context("--json")?;
+        call.push(format!("--json={}", path.display()));
+    }
+    if quick {
+        call.push("--quick".to_string());
+    }
+    Ok(())
 }
 
 /// The whole workspace with all features, then the kernels once per instruction set.

@@ -21,6 +21,15 @@ mod kernels;
 #[allow(unsafe_code)]
 mod pool;
 
+// The third: loops that measure the processor.
+#[cfg(all(
+    any(test, feature = "testing"),
+    target_arch = "x86_64",
+    not(force_scalar)
+))]
+#[allow(unsafe_code)]
+pub mod probe;
+
 pub use error::{Error, Result};
 pub use isa::{Isa, UnknownIsa};
 pub use kernels::{

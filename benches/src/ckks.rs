@@ -18,7 +18,8 @@ const HOISTED: i32 = 8;
 
 /// Sets with log2 Q of about 300, 580 and 1260, all of 128-bit security: degree, bits of the limbs,
 /// levels, special primes. limbs of at most 46 bits stay in the class whose transform needs no reductions.
-const SETS: [(u8, u8, usize, u8); 3] = [(14, 42, 6, 3), (15, 41, 13, 5), (16, 45, 27, 10)];
+pub(crate) const SETS: [(u8, u8, usize, u8); 3] =
+    [(14, 42, 6, 3), (15, 41, 13, 5), (16, 45, 27, 10)];
 
 /// Measures the operations at the top level of every set.
 pub(crate) fn run(bench: &mut Bench) -> anyhow::Result<()> {

@@ -228,7 +228,7 @@ fn snapped(rate: f64) -> f64 {
 }
 
 /// Bytes of the first three levels of data cache as the system says, or common ones.
-fn caches() -> [usize; 3] {
+pub(crate) fn caches() -> [usize; 3] {
     let mut sizes = [32 << 10, 1 << 20, 32 << 20];
     let folder = std::path::Path::new("/sys/devices/system/cpu/cpu0/cache");
     for index in 0..8 {

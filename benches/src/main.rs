@@ -9,6 +9,7 @@ mod nn;
 mod ntt;
 mod record;
 mod roofline;
+mod threads;
 
 use std::path::PathBuf;
 
@@ -26,6 +27,8 @@ enum Suite {
     Ckks,
     /// Whole networks.
     Nn,
+    /// A simulation of threads.
+    Threads,
     /// Every kernel on every instruction set, with the dispatcher's pick and the share of its bound.
     Kernels,
 }
@@ -48,6 +51,15 @@ struct Args {
     /// Suite `kernels`: fails if a lower instruction set is faster than the dispatcher's pick.
     #[arg(long)]
     assert: bool,
+    /// Suite `threads`: the numbers of cores.
+    #[arg(long, value_delimiter = ',', default_value = "1,2,4,8,16,32")]
+    cores: Vec<usize>,
+    /// Suite `threads`: measures those numbers that this machine has.
+    #[arg(long)]
+    measure: bool,
+    /// Suite `threads`: GB/s that all cores together read from memory, if not as measured here.
+    #[arg(long)]
+    bandwidth: Option<f64>,
 }
 
 /// What every suite is given: threads, effort and where results go.
@@ -70,6 +82,10 @@ fn main() -> anyhow::Result<()> {
         .stack_size(16 << 20)
         .build()
         .context("cannot start the threads")?;
+    anyhow::ensure!(
+        args.cores.iter().all(|cores| (1..=1024).contains(cores)),
+        "--cores are numbers from 1 to 1024"
+    );
     let mut bench = Bench {
         threads: args.threads,
         effort: if args.quick {
@@ -80,7 +96,17 @@ fn main() -> anyhow::Result<()> {
         quick: args.quick,
         report: Report::default(),
     };
+    if args.suite == Suite::Threads {
+        let options = threads::Options {
+            cores: &args.cores,
+            measure: args.measure,
+            bandwidth: args.bandwidth,
+            json: args.json.as_deref(),
+        };
+        return threads::run(&bench, &options);
+    }
     pool.install(|| match args.suite {
+        Suite::Threads => Ok(()),
         Suite::Ntt => ntt::run(&mut bench),
         Suite::Ckks => ckks::run(&mut bench),
         Suite::Nn => nn::run(&mut bench),

@@ -63,6 +63,24 @@ enum Command {
         #[arg(long)]
         assert: bool,
     },
+    /// Simulates the operations on any number of cores.
+    Threads {
+        /// Numbers of cores, as 1,2,4.
+        #[arg(long)]
+        cores: Option<String>,
+        /// Measures those numbers that this machine has, too.
+        #[arg(long)]
+        measure: bool,
+        /// GB/s that all cores together read from memory, if not as measured here.
+        #[arg(long)]
+        bandwidth: Option<f64>,
+        /// Writes one JSON object per line to this file.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// The smallest set only.
+        #[arg(long)]
+        quick: bool,
+    },
     /// Checks the repository's own rules.
     Tidy,
     /// Prints the graph of the crates, floor by floor.
@@ -129,6 +147,22 @@ fn run(args: Args) -> anyhow::Result<()> {
             push_common(&mut call, json, quick)?;
             if assert {
                 call.push("--assert".to_string());
+            }
+            cargo.run(call)
+        }
+        Command::Threads {
+            cores,
+            measure,
+            bandwidth,
+            json,
+            quick,
+        } => {
+            let mut call = bench_call("threads");
+            push_common(&mut call, json, quick)?;
+            call.extend(cores.map(|cores| format!("--cores={cores}")));
+            call.extend(bandwidth.map(|rate| format!("--bandwidth={rate}")));
+            if measure {
+                call.push("--measure".to_string());
             }
             cargo.run(call)
         }

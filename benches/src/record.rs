@@ -14,7 +14,7 @@ use serde::Serialize;
 /// Times are per operation, in nanoseconds.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Record {
-    /// `ntt`, `ckks` or `nn`.
+    /// `ntt`, `ckks`, `circuits`, `nn`, `peers` or `kernels`.
     pub suite: &'static str,
     /// Name of the operation, as `forward_ntt`.
     pub op: &'static str,
@@ -127,9 +127,50 @@ impl Effort {
         }
         Timing::of(samples)
     }
+
+    /// Times two bodies by turns, with the budget of two: samples in nanoseconds, in pairs that met the same
+    /// load of the machine.
+    pub fn measure_pair(self, mut a: impl FnMut(), mut b: impl FnMut()) -> [Vec<u64>; 2] {
+        let mut samples = [Vec::new(), Vec::new()];
+        let time = |body: &mut dyn FnMut()| {
+            let begin = Instant::now();
+            body();
+            begin.elapsed().as_nanos() as u64
+        };
+        time(&mut a);
+        time(&mut b);
+        let start = Instant::now();
+        while samples[0].len() < self.min_reps
+            || (start.elapsed() < 2 * self.budget && samples[0].len() < self.max_reps)
+        {
+            samples[0].push(time(&mut a));
+            samples[1].push(time(&mut b));
+        }
+        samples
+    }
+
+    /// The effort of one round of `rounds` that share the budget.
+    #[must_use]
+    pub fn shared(self, rounds: usize) -> Effort {
+        let rounds = rounds.max(1);
+        Effort {
+            budget: self.budget / rounds as u32,
+            min_reps: self.min_reps.div_ceil(rounds),
+            max_reps: self.max_reps.div_ceil(rounds),
+        }
+    }
 }
 
 impl Timing {
+    /// The median of the medians of rounds, their smallest minimum, all their repetitions.
+    pub fn of_rounds(rounds: &[Timing]) -> Timing {
+        Timing {
+            median_ns: Timing::of(rounds.iter().map(|t| t.median_ns).collect()).median_ns,
+            min_ns: rounds.iter().map(|t| t.min_ns).min().unwrap_or(0),
+            reps: rounds.iter().map(|t| t.reps).sum(),
+        }
+    }
+
     /// Median and minimum of samples in nanoseconds; all zero without samples.
     pub fn of(mut samples: Vec<u64>) -> Timing {
         samples.sort_unstable();
@@ -276,5 +317,17 @@ mod tests {
         let timing = Timing::of(vec![5, 1, 9]);
         assert_eq!((timing.median_ns, timing.min_ns, timing.reps), (5, 1, 3));
         assert_eq!(Timing::of(Vec::new()).median_ns, 0);
+    }
+
+    #[test]
+    fn rounds_are_joined_by_the_median_of_their_medians() {
+        let round = |median_ns, min_ns| Timing {
+            median_ns,
+            min_ns,
+            reps: 2,
+        };
+        let joined = Timing::of_rounds(&[round(9, 3), round(5, 4), round(90, 2)]);
+        assert_eq!((joined.median_ns, joined.min_ns, joined.reps), (9, 2, 6));
+        assert_eq!(Timing::of_rounds(&[]).reps, 0);
     }
 }

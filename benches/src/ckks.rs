@@ -300,9 +300,7 @@ impl Operations {
                 };
                 // Another rotation every time, and never the identity.
                 *fresh = *fresh % (params.slots() as i32 - 1) + 1;
-                drop(black_box(
-                    generator.evaluation_keys(secret, &manifest, rng),
-                ));
+                drop(black_box(generator.evaluation_keys(secret, &manifest, rng)));
             }),
         ));
         Ok(out)

@@ -7,11 +7,12 @@ mod kernels;
 mod machine;
 mod nn;
 mod ntt;
+mod peers;
 mod record;
 mod roofline;
 mod threads;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
@@ -25,6 +26,8 @@ enum Suite {
     Ntt,
     /// Operations of the scheme.
     Ckks,
+    /// The scheme and the transforms against peers: a table of ratios.
+    Peers,
     /// Whole networks.
     Nn,
     /// A simulation of threads.
@@ -48,6 +51,9 @@ struct Args {
     /// Few repetitions and small sizes: a look, not a measurement.
     #[arg(long)]
     quick: bool,
+    /// Suite `ckks`: with one thread and with `--threads`, by turns.
+    #[arg(long)]
+    scaling: bool,
     /// Suite `kernels`: fails if a lower instruction set is faster than the dispatcher's pick.
     #[arg(long)]
     assert: bool,
@@ -77,11 +83,11 @@ pub struct Bench {
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     anyhow::ensure!(args.threads >= 1, "--threads must be at least 1");
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(args.threads)
-        .stack_size(16 << 20)
-        .build()
-        .context("cannot start the threads")?;
+    let pool = pool(args.threads)?;
+    anyhow::ensure!(
+        !args.scaling || (args.suite == Suite::Ckks && args.threads > 1),
+        "--scaling is for the suite ckks with --threads of at least 2"
+    );
     anyhow::ensure!(
         args.cores.iter().all(|cores| (1..=1024).contains(cores)),
         "--cores are numbers from 1 to 1024"
@@ -105,15 +111,34 @@ fn main() -> anyhow::Result<()> {
         };
         return threads::run(&bench, &options);
     }
+    if args.scaling {
+        ckks::scaling(&mut bench)?;
+        return finish(&bench, args.json.as_deref());
+    }
     pool.install(|| match args.suite {
         Suite::Threads => Ok(()),
+        Suite::Peers => peers::run(&mut bench),
         Suite::Ntt => ntt::run(&mut bench),
         Suite::Ckks => ckks::run(&mut bench),
         Suite::Nn => nn::run(&mut bench),
         Suite::Kernels => kernels::run(&mut bench, args.assert),
     })?;
+    finish(&bench, args.json.as_deref())
+}
+
+/// A pool with stacks for deep recursions.
+pub(crate) fn pool(threads: usize) -> anyhow::Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .stack_size(16 << 20)
+        .build()
+        .context("cannot start the threads")
+}
+
+/// Prints the table and writes the file.
+fn finish(bench: &Bench, json: Option<&Path>) -> anyhow::Result<()> {
     println!("{}", bench.report.table());
-    if let Some(path) = &args.json {
+    if let Some(path) = json {
         bench.report.write_json(path)?;
         eprintln!(
             "{} measurements written to {}",

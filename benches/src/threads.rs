@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use comfy_table::{CellAlignment, Table, presets};
-use girih_ckks::{Encoder, Encryptor, Evaluator, KeyGenerator, Params, ParamsSpec, Security};
+use girih_ckks::{Encoder, Encryptor, Evaluator, KeyGenerator, Params};
 use girih_he::{Evaluator as _, KeyManifest, Leveled, Rotation};
 use girih_ntt::{ConvertSources, ConvertTarget, NttTable, Pool, primes};
 use rand_chacha::ChaCha20Rng;
@@ -19,7 +19,7 @@ use rand_core::SeedableRng;
 use serde::Serialize;
 
 use crate::Bench;
-use crate::ckks::SETS;
+use crate::ckks::sets;
 use crate::machine::fastest;
 use crate::ntt::{DEFAULT_LIMIT, residues};
 use graph::{Costs, Operation, Shape};
@@ -99,11 +99,8 @@ pub(crate) fn run(bench: &Bench, options: &Options<'_>) -> anyhow::Result<()> {
         "error",
     ]);
     let mut lines = Vec::new();
-    for set in SETS {
-        if bench.quick && set.0 > 14 {
-            continue;
-        }
-        let params = parameters(set)?;
+    for set in sets(bench.quick) {
+        let params = set.params()?;
         let top = params.top();
         let shape = Shape {
             n: params.n(),
@@ -334,18 +331,6 @@ fn threads_of(count: usize) -> anyhow::Result<rayon::ThreadPool> {
         .num_threads(count)
         .stack_size(16 << 20);
     builder.build().context("cannot start the threads")
-}
-
-fn parameters((log_n, bits, depth, special): (u8, u8, usize, u8)) -> anyhow::Result<Params> {
-    Params::try_new(ParamsSpec {
-        log_n,
-        first_bits: 46,
-        scale_bits: vec![bits; depth + 1],
-        special_count: special,
-        special_bits: if log_n == 16 { 46 } else { 44 },
-        security: Security::Bits128,
-    })
-    .with_context(|| format!("the set at N = 2^{log_n}"))
 }
 
 /// Median nanoseconds by number of threads and operation, the numbers of threads in turns.

@@ -37,7 +37,7 @@ enum Command {
         #[arg(last = true)]
         rest: Vec<String>,
     },
-    /// Measures a suite: ntt, ckks or nn.
+    /// Measures a suite: ntt, ckks, peers or nn.
     Bench {
         /// The suite.
         suite: String,
@@ -50,6 +50,9 @@ enum Command {
         /// Few repetitions and small sizes.
         #[arg(long)]
         quick: bool,
+        /// Suite ckks: with one thread and with `--threads`, by turns.
+        #[arg(long)]
+        scaling: bool,
     },
     /// Prints every kernel by instruction set and prime class, with the dispatcher's pick and the share of its bound.
     Kernels {
@@ -132,10 +135,14 @@ fn run(args: Args) -> anyhow::Result<()> {
             json,
             threads,
             quick,
+            scaling,
         } => {
             let mut call = bench_call(&suite);
             call.push(format!("--threads={threads}"));
             push_common(&mut call, json, quick)?;
+            if scaling {
+                call.push("--scaling".to_string());
+            }
             cargo.run(call)
         }
         Command::Kernels {

@@ -159,9 +159,10 @@ unsafe fn dot_blocks<const B: usize, const W: usize, const LENGTH: u8>(
     n: usize,
 ) -> usize {
     let groups: Option<&[Group]> = dot.permutation.and_then(|p| p.groups());
-    // The fewer the rows, the sooner the next words are due.
+    // The fewer the rows, the sooner the next words are due; of many, words would be gone before they are.
     let streams = dot.rows.len() * (B + 1);
-    let ahead = (AHEAD / streams.max(1)).clamp(128, 512);
+    let ahead = (AHEAD / streams.max(1)).min(512);
+    let few = ahead >= 64;
     let mut at = start;
     while at + 8 * W <= n {
         let mut sums = [[[fold.c.zero; 2]; W]; B];
@@ -175,7 +176,7 @@ unsafe fn dot_blocks<const B: usize, const W: usize, const LENGTH: u8>(
         }
         for (k, row) in dot.rows.iter().enumerate() {
             let mut x = [fold.c.zero; W];
-            if groups.is_none() {
+            if few && groups.is_none() {
                 prefetch(row.as_ptr().wrapping_add(at), ahead, 8 * W);
             }
             for (w, x) in x.iter_mut().enumerate() {
@@ -190,7 +191,9 @@ unsafe fn dot_blocks<const B: usize, const W: usize, const LENGTH: u8>(
             for (sums, b) in sums.iter_mut().zip(b) {
                 // SAFETY: there are as many right rows as left rows.
                 let b = unsafe { b.get_unchecked(k).as_ptr() };
-                prefetch(b.wrapping_add(at), ahead, 8 * W);
+                if few {
+                    prefetch(b.wrapping_add(at), ahead, 8 * W);
+                }
                 for w in 0..W {
                     // SAFETY: the words lie in the row.
                     multiply_add(&mut sums[w], x[w], unsafe { load(b.add(at + 8 * w)) });

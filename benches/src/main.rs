@@ -2,6 +2,7 @@
 //! `--json`, one JSON object per measurement.
 #![forbid(unsafe_code)]
 
+mod circuits;
 mod ckks;
 mod kernels;
 mod machine;
@@ -26,6 +27,8 @@ enum Suite {
     Ntt,
     /// Operations of the scheme.
     Ckks,
+    /// Linear transforms and polynomials.
+    Circuits,
     /// The scheme and the transforms against peers: a table of ratios.
     Peers,
     /// Whole networks.
@@ -117,6 +120,7 @@ fn main() -> anyhow::Result<()> {
     }
     pool.install(|| match args.suite {
         Suite::Threads => Ok(()),
+        Suite::Circuits => circuits::run(&mut bench),
         Suite::Peers => peers::run(&mut bench),
         Suite::Ntt => ntt::run(&mut bench),
         Suite::Ckks => ckks::run(&mut bench),

@@ -37,7 +37,7 @@ enum Command {
         #[arg(last = true)]
         rest: Vec<String>,
     },
-    /// Measures a suite: ntt, ckks, peers or nn.
+    /// Measures a suite: ntt, ckks, circuits, peers or nn.
     Bench {
         /// The suite.
         suite: String,

@@ -2,8 +2,7 @@
 //!
 //! `cargo run -p girih-circuits --example plans`
 
-use girih_circuits::PolynomialPlan;
-use girih_polyfit::{Interval, Polynomial, Result};
+use girih_polyfit::{Interval, Polynomial, PolynomialPlan, Result};
 
 fn main() -> Result<()> {
     for degree in [3, 7, 15, 23, 31, 47, 63, 127] {

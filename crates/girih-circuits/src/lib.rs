@@ -2,8 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod error;
+pub mod evaluation;
 mod linear_transform;
-mod polynomial;
+pub mod polynomial;
 mod power;
 mod reduce;
 
@@ -12,6 +13,5 @@ pub use linear_transform::{
     EncodedTransform, Hoisting, LazyPrices, LinearTransform, Pattern, PlainWeights, StepCounts,
     StepPrices, Steps, WeightedSum, WeightedTerm,
 };
-pub use polynomial::{PlanCounts, PolynomialPlan};
 pub use power::{MAX_EXPONENT, power};
 pub use reduce::{replicate, rotate_and_sum, sum_slots};

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use girih_he::Evaluator;
 use girih_polyfit::Basis;
+use girih_polyfit::plan::Chain;
 
-use crate::polynomial::Chain;
+use crate::polynomial::chain;
 use crate::{Error, Result};
 
 /// Largest exponent offered.
@@ -22,7 +23,8 @@ pub fn power<E: Evaluator>(eval: &E, x: &E::Ciphertext, exponent: usize) -> Resu
             max: MAX_EXPONENT,
         });
     }
-    let powers = Chain::new(Basis::Power, BTreeSet::from([exponent])).evaluate(eval, x)?;
+    let needed = Chain::new(Basis::Power, BTreeSet::from([exponent]));
+    let powers = chain(eval, &needed, x)?;
     Ok(powers[&exponent].clone())
 }
 

@@ -1,8 +1,7 @@
 //! Polynomials in place of activations, on ranges measured while the network is composed.
 
-use girih_circuits::PolynomialPlan;
 use girih_model::{ActivationKind, Node, Op};
-use girih_polyfit::{Function, Interval, Polynomial, interpolate, max_error};
+use girih_polyfit::{Function, Interval, Polynomial, PolynomialPlan, interpolate, max_error};
 use ndarray::{ArrayD, Axis};
 
 use crate::{Error, Result};

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use girih_circuits::polynomial::evaluate_unit;
 use girih_circuits::{PlainWeights, WeightedSum, WeightedTerm};
 use girih_he::{Constants, Evaluator, Program, Recorder, ValueId};
 use girih_nn::PlacedMap;
@@ -92,7 +93,7 @@ pub fn lower(network: &Network, plan: &PackingPlan, weights: Weights) -> Result<
                 .collect::<girih_circuits::Result<_>>()?,
             StageKind::Polynomial(x, unit) => values[x.0]
                 .iter()
-                .map(|v| unit.plan.evaluate_unit(&recorder, v))
+                .map(|v| evaluate_unit(&recorder, &unit.plan, v))
                 .collect::<girih_circuits::Result<_>>()?,
             StageKind::Product(a, b) => values[a.0]
                 .iter()

@@ -15,6 +15,17 @@ pub enum Error {
         /// Right end.
         hi: f64,
     },
+    /// A domain without intervals.
+    #[error("the domain is empty, give at least one interval")]
+    EmptyDomain,
+    /// Intervals of a domain that meet.
+    #[error("the intervals [{}, {}] and [{}, {}] of the domain meet; join them", first.0, first.1, second.0, second.1)]
+    Overlap {
+        /// The left one.
+        first: (f64, f64),
+        /// The right one.
+        second: (f64, f64),
+    },
     /// A degree outside the supported range.
     #[error("degree {degree}: choose 1 to {max}")]
     Degree {

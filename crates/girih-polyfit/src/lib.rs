@@ -3,20 +3,26 @@
 
 pub mod accuracy;
 pub mod chebyshev;
+mod domain;
 mod erf;
 mod error;
+pub mod evaluation;
 mod fit;
 mod function;
 mod interval;
 pub mod least_squares;
+pub mod plan;
 mod polynomial;
 
 pub use accuracy::{Accuracy, max_error};
 pub use chebyshev::interpolate;
+pub use domain::Domain;
 pub use erf::erf;
 pub use error::{Error, Result};
+pub use evaluation::EvaluationPlan;
 pub use fit::{Fit, MAX_FIT_DEGREE, fit, fit_for_error};
 pub use function::Function;
 pub use interval::Interval;
 pub use least_squares::{Sample, fit_density, fit_samples};
+pub use plan::{PlanCounts, PolynomialPlan};
 pub use polynomial::{Basis, MAX_DEGREE, Parity, Polynomial, clenshaw};

@@ -3,10 +3,15 @@
 use std::collections::BTreeMap;
 
 use girih_he::{Auto, ClearEvaluator, Level, Op, Program, Recorder, interpret};
-use girih_polyfit::Function;
+use girih_polyfit::{Function, Interval, PlanCounts, Polynomial};
 use proptest::prelude::*;
 
 use super::*;
+
+/// `⌈log₂(degree + 1)⌉`
+fn depth_of_degree(degree: usize) -> usize {
+    (usize::BITS - degree.leading_zeros()) as usize
+}
 
 fn points(interval: Interval) -> Vec<f64> {
     (0..64)
@@ -26,10 +31,10 @@ fn run(plan: &PolynomialPlan, p: &Polynomial, levels: usize) -> Result<u8> {
     let eval = Auto::new(ClearEvaluator::leveled(64, Level(levels as u8)));
     let x = points(p.interval());
     let input = eval.inner().vector(&x)?;
-    let y = plan.evaluate(&eval, &input)?;
+    let y = evaluate(&eval, plan, &input)?;
     if plan.input_map().is_none() {
         // Every part at the level at which it is needed: the same values there.
-        let leveled = plan.evaluate_unit_leveled(&eval, &input)?;
+        let leveled = evaluate_unit_leveled(&eval, plan, &input)?;
         assert_eq!(eval.remaining(&leveled), eval.remaining(&y), "{plan}");
         assert_eq!(leveled.values(), y.values(), "{plan}");
     }
@@ -46,7 +51,7 @@ fn run(plan: &PolynomialPlan, p: &Polynomial, levels: usize) -> Result<u8> {
 fn record(plan: &PolynomialPlan) -> Program {
     let rec = Recorder::new("p", 64);
     let x = rec.input("x").unwrap();
-    let y = plan.evaluate_unit(&rec, &x).unwrap();
+    let y = evaluate_unit(&rec, plan, &x).unwrap();
     rec.output("y", &y).unwrap();
     rec.finish().0
 }

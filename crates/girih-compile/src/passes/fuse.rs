@@ -140,8 +140,9 @@ mod tests {
 
     use super::*;
     use crate::passes::levels;
-    use girih_circuits::PolynomialPlan;
+    use girih_circuits::polynomial::evaluate_unit;
     use girih_he::{ClearEvaluator, Evaluator, Recorder, Rotation, interpret, verify};
+    use girih_polyfit::PolynomialPlan;
     use girih_polyfit::{Interval, Polynomial};
 
     fn recorded(record: impl Fn(&Recorder, ValueId) -> ValueId) -> (Program, girih_he::Constants) {
@@ -213,7 +214,8 @@ mod tests {
             let c: Vec<f64> = (0..=degree).map(|k| 0.3 / (k as f64 - 7.5)).collect();
             let p = Polynomial::chebyshev(Interval::UNIT, c).expect("polynomial");
             let plan = PolynomialPlan::new(&p);
-            let (program, constants) = recorded(|r, x| plan.evaluate_unit(r, &x).expect("records"));
+            let (program, constants) =
+                recorded(|r, x| evaluate_unit(r, &plan, &x).expect("records"));
             let leveled = levels::run(&program).expect("levels");
             let fused = run(&leveled);
             let top = Level(u8::try_from(plan.depth()).expect("shallow"));

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use girih_polyfit::Basis;
+use crate::Basis;
 
 use super::chain::depth_of_index;
 
 /// `constant + Σ cₖ bₖ + Σ q · b_g`
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Sum {
-    pub(super) constant: f64,
+pub struct Sum {
+    /// The constant term.
+    pub constant: f64,
     /// `(k, cₖ)` with `k >= 1` and `cₖ` not zero.
-    pub(super) linear: Vec<(usize, f64)>,
+    pub linear: Vec<(usize, f64)>,
     /// Quotients and giant steps.
-    pub(super) products: Vec<(Sum, usize)>,
+    pub products: Vec<(Sum, usize)>,
 }
 
 impl Sum {
@@ -60,7 +61,8 @@ impl Sum {
 
     /// Terms `(k, cₖ)` that are multiplied by their coefficients, and those that are added as they are: with
     /// a coefficient of one, where a product would take one level too many.
-    pub(super) fn linear_terms(&self) -> (Vec<(usize, f64)>, Vec<usize>) {
+    #[must_use]
+    pub fn linear_terms(&self) -> (Vec<(usize, f64)>, Vec<usize>) {
         let budget = self.depth();
         let scaled = |&(k, c): &(usize, f64)| c != 1.0 || depth_of_index(k) < budget;
         let (scaled, plain): (Vec<_>, Vec<_>) = self.linear.iter().copied().partition(scaled);
@@ -90,7 +92,8 @@ impl Sum {
     }
 
     /// Levels consumed.
-    pub(super) fn depth(&self) -> usize {
+    #[must_use]
+    pub fn depth(&self) -> usize {
         let linear = self.linear.iter().map(|&(k, c)| depth_of_term(k, c));
         let products = self
             .products

@@ -2,15 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use girih_he::Evaluator;
-use girih_polyfit::Basis;
-
-use crate::Result;
+use crate::Basis;
 
 /// `x^k` or `T_k` for some `k`, in optimal depth `⌈log₂ k⌉`:
 /// `x^(a+b) = x^a x^b`, `T_(a+b) = 2 T_a T_b - T_(a-b)`.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Chain {
+pub struct Chain {
     basis: Basis,
     /// `k -> (a, b)` with `a + b = k`, `a >= b`; index 1 is the input.
     steps: BTreeMap<usize, (usize, usize)>,
@@ -19,7 +16,8 @@ pub(crate) struct Chain {
 impl Chain {
     /// All of `needed` and what they are made of; every product is one that as little as possible has
     /// to be added for.
-    pub(crate) fn new(basis: Basis, mut needed: BTreeSet<usize>) -> Self {
+    #[must_use]
+    pub fn new(basis: Basis, mut needed: BTreeSet<usize>) -> Self {
         let mut steps = BTreeMap::new();
         needed.insert(1);
         // From the largest down: what a step adds is smaller than its result.
@@ -50,35 +48,25 @@ impl Chain {
     }
 
     /// Products of two ciphertexts, one per step.
-    pub(crate) fn products(&self) -> usize {
+    #[must_use]
+    pub fn products(&self) -> usize {
         self.steps.len()
     }
 
     /// The indices, from 1 up.
-    pub(crate) fn indices(&self) -> impl Iterator<Item = usize> {
+    pub fn indices(&self) -> impl Iterator<Item = usize> {
         std::iter::once(1).chain(self.steps.keys().copied())
     }
 
-    /// The basis polynomials at `u`, by index: one sum of products each, its linear part included.
-    pub(crate) fn evaluate<E: Evaluator>(
-        &self,
-        eval: &E,
-        u: &E::Ciphertext,
-    ) -> Result<BTreeMap<usize, E::Ciphertext>> {
-        let mut powers = BTreeMap::from([(1, u.clone())]);
-        for (&k, &(a, b)) in &self.steps {
-            let pair = (&powers[&a], &powers[&b]);
-            let power = match self.basis {
-                Basis::Power => eval.dot_affine(&[pair], &[], 0.0)?,
-                // The product twice: cheaper than doubling a ciphertext, which is larger than cache.
-                Basis::Chebyshev if a == b => eval.dot_affine(&[pair, pair], &[], -1.0)?,
-                Basis::Chebyshev => {
-                    eval.dot_affine(&[pair, pair], &[(&powers[&(a - b)], -1.0)], 0.0)?
-                }
-            };
-            powers.insert(k, power);
-        }
-        Ok(powers)
+    /// `k -> (a, b)` with `a + b = k` and `a >= b`, from the smallest `k` up: what a step reads comes before it.
+    pub fn steps(&self) -> impl Iterator<Item = (usize, (usize, usize))> {
+        self.steps.iter().map(|(&k, &parts)| (k, parts))
+    }
+
+    /// The basis.
+    #[must_use]
+    pub fn basis(&self) -> Basis {
+        self.basis
     }
 }
 

@@ -9,7 +9,11 @@
 
 use std::fmt;
 
+use crate::plan::free_leading;
 use crate::{Basis, Error, Interval, PlanCounts, Polynomial, PolynomialPlan, Result};
+
+/// Leading coefficients below this share of all are not divided out: the values would grow by its inverse.
+const NEGLIGIBLE: f64 = 1.0 / (1 << 20) as f64;
 
 /// A value of an evaluation plan: the input `u` or the result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,6 +199,55 @@ impl EvaluationPlan {
         values[self.steps.len()]
     }
 
+    /// A plan `q` and `(scale, shift)` so that this plan is `scale · q + shift`, where `q` has a level less if there
+    /// is a way: without a last affine step of one value, or with the leading coefficient of a last polynomial of
+    /// degree `2^k` divided out, which leaves `k` levels. A compiler folds scale and shift into the layer after.
+    ///
+    /// The leading coefficient is left where it is below `2^-20` of the largest one.
+    #[must_use]
+    pub fn factor_output(&self) -> (Self, f64, f64) {
+        let whole = || (self.clone(), 1.0, 0.0);
+        let Some((last, earlier)) = self.steps.split_last() else {
+            return whole();
+        };
+        let before = || EvaluationPlan {
+            interval: self.interval,
+            steps: earlier.to_vec(),
+        };
+        match last {
+            Step::Affine { terms, constant } => match terms[..] {
+                [(v, scale)] if v == before().output() && scale != 0.0 => {
+                    (before(), scale, *constant)
+                }
+                _ => whole(),
+            },
+            Step::Polynomial { of, polynomial, .. } => {
+                let degree = polynomial.degree();
+                let coefficients = polynomial.coefficients();
+                let scale = coefficients[degree] / free_leading(polynomial.basis());
+                let free = degree >= 2
+                    && degree.is_power_of_two()
+                    && scale.abs() >= NEGLIGIBLE * polynomial.magnitude();
+                if !free {
+                    return whole();
+                }
+                let mut divided: Vec<f64> = coefficients.iter().map(|c| c / scale).collect();
+                divided[degree] = free_leading(polynomial.basis());
+                let interval = polynomial.interval();
+                let divided = match polynomial.basis() {
+                    Basis::Power => Polynomial::power(interval, divided),
+                    Basis::Chebyshev => Polynomial::chebyshev(interval, divided),
+                };
+                let mut plan = before();
+                match divided.and_then(|p| plan.push_polynomial(*of, p)) {
+                    Ok(_) => (plan, scale, 0.0),
+                    Err(_) => whole(),
+                }
+            }
+            Step::Product(..) => whole(),
+        }
+    }
+
     /// `(scale, shift)` with `u = scale · x + shift`; `None` if the interval is `[-1, 1]`.
     #[must_use]
     pub fn input_map(&self) -> Option<(f64, f64)> {
@@ -291,6 +344,32 @@ mod tests {
                 .push_polynomial(ValueId(0), p.to_chebyshev().unwrap())
                 .is_err()
         );
+    }
+
+    #[test]
+    fn the_output_scale_saves_a_level_at_powers_of_two() {
+        let i = Interval::try_new(-1.0, 3.0).unwrap();
+        for degree in 1..=33usize {
+            let c: Vec<f64> = (0..=degree).map(|k| 0.3 - 0.7 / (k as f64 + 1.5)).collect();
+            let p = Polynomial::chebyshev(i, c).unwrap();
+            let plan = EvaluationPlan::polynomial(&p).unwrap();
+            let (inner, scale, shift) = plan.factor_output();
+            let saved = usize::from(degree >= 2 && degree.is_power_of_two());
+            assert_eq!(inner.unit_depth(), plan.unit_depth() - saved, "{degree}");
+            for k in 0..=8 {
+                let x = -1.0 + 0.5 * f64::from(k);
+                assert!((scale * inner.eval(x) + shift - p.eval(x)).abs() < 1e-12);
+            }
+        }
+        // Too small a leading coefficient stays; a last affine step goes.
+        let p = Polynomial::chebyshev(i, [1.0, 1.0, 1e-9]).unwrap();
+        let plan = EvaluationPlan::polynomial(&p).unwrap();
+        assert_eq!(plan.factor_output(), (plan.clone(), 1.0, 0.0));
+        let mut plan = EvaluationPlan::new(i);
+        let v = plan.push_product(plan.input(), plan.input());
+        plan.push_affine(vec![(v, 3.0)], 2.0);
+        let (inner, scale, shift) = plan.factor_output();
+        assert_eq!((inner.unit_depth(), scale, shift), (1, 3.0, 2.0));
     }
 
     /// `|x| ≈ x · (3x - x³)/2` near ±1: three levels, three products.

@@ -20,6 +20,7 @@ mod sum;
 
 pub use chain::Chain;
 pub use sum::Sum;
+pub(crate) use sum::free_leading;
 
 /// Leaves of larger degree are never worth it for the degrees that are offered (up to 1023).
 const LARGEST_LEAF: usize = 48;
@@ -83,8 +84,14 @@ impl PolynomialPlan {
     /// The plan whose leaves have degree at most `leaf`.
     fn with_leaf(polynomial: &Polynomial, leaf: usize) -> Self {
         let basis = polynomial.basis();
-        let depth = depth_of_degree(polynomial.degree());
-        let root = Sum::split(polynomial.coefficients(), basis, depth, leaf);
+        let coefficients = polynomial.coefficients();
+        let root = if leads_free(polynomial) {
+            let depth = polynomial.degree().ilog2() as usize;
+            Sum::split_free(coefficients, basis, depth, leaf)
+        } else {
+            let depth = depth_of_degree(polynomial.degree());
+            Sum::split(coefficients, basis, depth, leaf)
+        };
         let mut needed = BTreeSet::new();
         root.indices(&mut needed);
         let chain = Chain::new(basis, needed);
@@ -131,7 +138,8 @@ impl PolynomialPlan {
     }
 
     /// Levels consumed at an input to which the [`input_map`](Self::input_map) has been applied: `⌈log₂(degree + 1)⌉`,
-    /// or one less for a single monomial with coefficient one, and 1 for a constant.
+    /// or one less for a single monomial with coefficient one and for a degree `2^k` whose leading coefficient is 1
+    /// (power basis) or 1/2 (Chebyshev basis), and 1 for a constant.
     #[must_use]
     pub fn unit_depth(&self) -> usize {
         self.root.depth()
@@ -153,6 +161,14 @@ impl PolynomialPlan {
             (scale, -self.interval.center() / self.interval.radius())
         })
     }
+}
+
+/// Whether the degree is a power of two from 2 up and the leading term comes with the product of its halves.
+fn leads_free(polynomial: &Polynomial) -> bool {
+    let degree = polynomial.degree();
+    degree >= 2
+        && degree.is_power_of_two()
+        && polynomial.coefficients()[degree] == free_leading(polynomial.basis())
 }
 
 /// `⌈log₂(degree + 1)⌉`

@@ -245,3 +245,36 @@ proptest! {
         prop_assert_eq!(run(&plan, &p, plan.depth()).unwrap(), 0, "{}", plan);
     }
 }
+
+#[test]
+fn degrees_of_powers_of_two_with_a_free_leading_coefficient_save_a_level() {
+    for k in 1..=5 {
+        let degree = 1usize << k;
+        for even in [false, true] {
+            let mut c = coefficients(degree);
+            if even {
+                c.iter_mut().skip(1).step_by(2).for_each(|c| *c = 0.0);
+            }
+            for p in [
+                {
+                    c[degree] = 0.5;
+                    Polynomial::chebyshev(Interval::UNIT, c.clone()).unwrap()
+                },
+                {
+                    c[degree] = 1.0;
+                    Polynomial::power(Interval::UNIT, c.clone()).unwrap()
+                },
+            ] {
+                let plan = PolynomialPlan::new(&p);
+                assert_eq!(plan.unit_depth(), k, "{plan}");
+                assert_eq!(run(&plan, &p, k).unwrap(), 0);
+                assert!(run(&plan, &p, k - 1).is_err());
+                // No dearer than the same polynomial in a level more.
+                c[degree] = 0.7;
+                let other = Polynomial::chebyshev(Interval::UNIT, c.clone()).unwrap();
+                let products = |plan: PolynomialPlan| plan.counts().products;
+                assert!(products(plan) <= products(PolynomialPlan::new(&other)) + 1);
+            }
+        }
+    }
+}

@@ -50,6 +50,25 @@ impl Sum {
         sum
     }
 
+    /// Splits a polynomial of degree `2^budget` whose [leading coefficient is free](free_leading), with `budget` at
+    /// least 1, so that it consumes at most `budget` levels: `p = (b_g + q) b_g + r` with `g` half the degree, where
+    /// `b_g` is added without a product.
+    pub(super) fn split_free(
+        coefficients: &[f64],
+        basis: Basis,
+        budget: usize,
+        leaf: usize,
+    ) -> Sum {
+        let half = 1 << (budget - 1);
+        let (mut quotient, remainder) = divide(&coefficients[..=2 * half], basis, half);
+        quotient.pop();
+        let mut quotient = Sum::split(&quotient, basis, budget - 1, leaf);
+        quotient.linear.push((half, 1.0));
+        let mut sum = Sum::split(&remainder, basis, budget, leaf);
+        sum.products.push((quotient, half));
+        sum
+    }
+
     /// The basis polynomials that occur.
     pub(super) fn indices(&self, into: &mut BTreeSet<usize>) {
         into.extend(self.linear.iter().map(|(k, _)| *k));
@@ -112,7 +131,15 @@ fn degree(coefficients: &[f64]) -> usize {
     coefficients.iter().rposition(|&c| c != 0.0).unwrap_or(0)
 }
 
-/// `p = q b_g + r` with both degrees at most `g - 1` (that of `p` is below `2g`).
+/// The coefficient of `b_(2g)` in `b_g · b_g`: as leading coefficient it costs no product.
+pub(crate) fn free_leading(basis: Basis) -> f64 {
+    match basis {
+        Basis::Power => 1.0,
+        Basis::Chebyshev => 0.5,
+    }
+}
+
+/// `p = q b_g + r` with `r` of degree at most `g - 1` and `q` of degree at most `g` (that of `p` is at most `2g`).
 ///
 /// Chebyshev: `T_k = 2 T_g T_(k-g) - T_(2g-k)` for `k > g`.
 fn divide(p: &[f64], basis: Basis, g: usize) -> (Vec<f64>, Vec<f64>) {

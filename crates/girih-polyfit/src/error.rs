@@ -64,6 +64,50 @@ pub enum Error {
         /// Weight.
         weight: f64,
     },
+    /// A sample of a density that is not finite.
+    #[error("sample {index} is {value}; leave out what is not finite")]
+    SampleNotFinite {
+        /// Index of the sample.
+        index: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A histogram without mass, or with edges and counts that do not fit together.
+    #[error(
+        "{edges} edges and {counts} counts: give one edge more than counts, and a positive count"
+    )]
+    Histogram {
+        /// Number of edges.
+        edges: usize,
+        /// Number of counts.
+        counts: usize,
+    },
+    /// A bin of a histogram that cannot be used.
+    #[error(
+        "bin {index} is [{lo}, {hi}] with count {count}; edges increase, counts are finite and not negative"
+    )]
+    Bin {
+        /// Index of the bin.
+        index: usize,
+        /// Left end.
+        lo: f64,
+        /// Right end.
+        hi: f64,
+        /// The count.
+        count: f64,
+    },
+    /// A parameter outside its range.
+    #[error("{name} is {value}, choose it from {lo} to {hi}")]
+    Parameter {
+        /// Which one.
+        name: &'static str,
+        /// The value.
+        value: f64,
+        /// The smallest value.
+        lo: f64,
+        /// The largest value.
+        hi: f64,
+    },
     /// Samples that do not determine the polynomial.
     #[error(
         "{samples} samples of positive weight determine at most degree {determined}, not {degree}; give more distinct samples or lower the degree"

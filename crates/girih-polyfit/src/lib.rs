@@ -3,6 +3,7 @@
 
 pub mod accuracy;
 pub mod chebyshev;
+pub mod density;
 mod domain;
 mod erf;
 mod error;
@@ -16,6 +17,7 @@ mod polynomial;
 
 pub use accuracy::{Accuracy, max_error};
 pub use chebyshev::interpolate;
+pub use density::Density;
 pub use domain::Domain;
 pub use erf::erf;
 pub use error::{Error, Result};
@@ -23,6 +25,6 @@ pub use evaluation::EvaluationPlan;
 pub use fit::{Fit, MAX_FIT_DEGREE, fit, fit_for_error};
 pub use function::Function;
 pub use interval::Interval;
-pub use least_squares::{Sample, fit_density, fit_samples};
+pub use least_squares::{Sample, TailFit, fit_density, fit_samples, fit_tail, fit_weighted};
 pub use plan::{PlanCounts, PolynomialPlan};
 pub use polynomial::{Basis, MAX_DEGREE, Parity, Polynomial, clenshaw};

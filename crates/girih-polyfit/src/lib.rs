@@ -4,6 +4,7 @@
 pub mod accuracy;
 pub mod chebyshev;
 pub mod density;
+pub mod dd;
 mod domain;
 mod erf;
 mod error;
@@ -18,6 +19,7 @@ mod polynomial;
 pub use accuracy::{Accuracy, max_error};
 pub use chebyshev::interpolate;
 pub use density::Density;
+pub use dd::Dd;
 pub use domain::Domain;
 pub use erf::erf;
 pub use error::{Error, Result};

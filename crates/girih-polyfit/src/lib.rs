@@ -3,8 +3,8 @@
 
 pub mod accuracy;
 pub mod chebyshev;
-pub mod density;
 pub mod dd;
+pub mod density;
 mod domain;
 mod erf;
 mod error;
@@ -18,8 +18,8 @@ mod polynomial;
 
 pub use accuracy::{Accuracy, max_error};
 pub use chebyshev::interpolate;
-pub use density::Density;
 pub use dd::Dd;
+pub use density::Density;
 pub use domain::Domain;
 pub use erf::erf;
 pub use error::{Error, Result};

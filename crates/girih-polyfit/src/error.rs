@@ -132,6 +132,34 @@ pub enum Error {
         /// Its degree.
         degree: usize,
     },
+    /// A range that holds a pole.
+    #[error(
+        "the range [{lo}, {hi}] holds {at}, where the function has a pole; choose a range on one side"
+    )]
+    Pole {
+        /// Left end.
+        lo: f64,
+        /// Right end.
+        hi: f64,
+        /// The pole.
+        at: f64,
+    },
+    /// A number of iterations that does nothing, or nothing more.
+    #[error("{iterations} iterations: choose 1 to {max}, or a narrower range")]
+    Iterations {
+        /// Iterations asked for or needed.
+        iterations: usize,
+        /// The most that are offered on the range.
+        max: usize,
+    },
+    /// A relative error below what double precision holds.
+    #[error("relative error {target:e}: choose a number of at least {least:e}")]
+    Precision {
+        /// The error asked for.
+        target: f64,
+        /// The least that is offered.
+        least: f64,
+    },
     /// A function name that is not known.
     #[error("unknown function {name:?}; known are {known}")]
     UnknownFunction {

@@ -12,9 +12,11 @@ pub mod evaluation;
 mod fit;
 mod function;
 mod interval;
+pub mod inverse_sqrt;
 pub mod least_squares;
 pub mod plan;
 mod polynomial;
+pub mod reciprocal;
 
 pub use accuracy::{Accuracy, max_error};
 pub use chebyshev::interpolate;

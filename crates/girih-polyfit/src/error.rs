@@ -160,6 +160,32 @@ pub enum Error {
         /// The least that is offered.
         least: f64,
     },
+    /// A pole, branch point or jump where the function is to be approximated.
+    #[error(
+        "{function} has a {kind} at {at}, inside [{lo}, {hi}]; choose a range without it, or a domain with a gap around it"
+    )]
+    Singular {
+        /// The function.
+        function: String,
+        /// Pole, branch point or jump.
+        kind: &'static str,
+        /// Where.
+        at: f64,
+        /// Left end of the interval.
+        lo: f64,
+        /// Right end of the interval.
+        hi: f64,
+    },
+    /// A function's parameter that is missing, superfluous or not a finite number.
+    #[error("{function}: parameter {text:?} is not usable; {expected}")]
+    FunctionParameter {
+        /// The function.
+        function: &'static str,
+        /// The parameter as given.
+        text: String,
+        /// What is expected.
+        expected: &'static str,
+    },
     /// A function name that is not known.
     #[error("unknown function {name:?}; known are {known}")]
     UnknownFunction {

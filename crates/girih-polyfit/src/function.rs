@@ -1,28 +1,51 @@
-//! The activation functions that are replaced by polynomials.
+//! The functions that are replaced by polynomials.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::erf::erf;
-use crate::{Error, Interval, Result, fit};
+use crate::{Dd, Domain, Error, Interval, Result, fit};
+
+mod values;
 
 /// A named function of one variable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Function {
     /// `max(x, 0)`
     Relu,
+    /// `x` for positive, `slope · x` for negative arguments
+    LeakyRelu {
+        /// The slope on the left of 0.
+        slope: f64,
+    },
+    /// `|x|`
+    Abs,
+    /// -1, 0 or 1: only on domains with a gap around 0
+    Sign,
     /// `1 / (1 + e⁻ˣ)`
     Sigmoid,
     /// `tanh x`
     Tanh,
     /// `x Φ(x) = x/2 (1 + erf(x/√2))`, exact
     Gelu,
+    /// `x/2 (1 + tanh(√(2/π) (x + 0.044715 x³)))` (Hendrycks and Gimpel, arXiv 1606.08415)
+    GeluTanh,
     /// `x / (1 + e⁻ˣ)`
     Silu,
     /// `ln(1 + eˣ)`
     Softplus,
+    /// `erf x = 2/√π ∫₀ˣ exp(-t²) dt`
+    Erf,
     /// `eˣ`
     Exp,
+    /// `ln x`, for `x > 0`
+    Log,
+    /// `1/x`, on either side of 0
+    Reciprocal,
+    /// `√x`, for `x >= 0`
+    Sqrt,
+    /// `1/√x`, for `x > 0`
+    InverseSqrt,
 }
 
 /// The default degree is the smallest of these that reaches [`DEFAULT_ERROR`]: the largest degrees of
@@ -30,75 +53,151 @@ pub enum Function {
 const DEFAULT_DEGREES: [usize; 4] = [3, 7, 15, 31];
 /// Error of a default fit, relative to the largest value of the function on the range.
 const DEFAULT_ERROR: f64 = 0.01;
-
-/// Default degree of relu: an error of about 3 % of the range at the kink.
-const RELU_DEGREE: usize = 15;
+/// Default degree of functions with a kink: an error of about 1 % of the range.
+const KINK_DEGREE: usize = 15;
+/// Slope of the leaky relu where none is given: the default of the ONNX operator.
+pub const LEAKY_SLOPE: f64 = 0.01;
 
 impl Function {
-    /// All functions.
-    pub const ALL: [Function; 7] = [
+    /// All functions, the leaky relu with its usual slope.
+    pub const ALL: [Function; 16] = [
         Function::Relu,
+        Function::LeakyRelu { slope: LEAKY_SLOPE },
+        Function::Abs,
+        Function::Sign,
         Function::Sigmoid,
         Function::Tanh,
         Function::Gelu,
+        Function::GeluTanh,
         Function::Silu,
         Function::Softplus,
+        Function::Erf,
         Function::Exp,
+        Function::Log,
+        Function::Reciprocal,
+        Function::Sqrt,
+        Function::InverseSqrt,
     ];
 
-    /// The name, as parsed by [`FromStr`].
+    /// The name without parameters. [`FromStr`] parses what [`Display`](fmt::Display) writes: the name, and
+    /// `leaky_relu:0.01`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Function::Relu => "relu",
+            Function::LeakyRelu { .. } => "leaky_relu",
+            Function::Abs => "abs",
+            Function::Sign => "sign",
             Function::Sigmoid => "sigmoid",
             Function::Tanh => "tanh",
             Function::Gelu => "gelu",
+            Function::GeluTanh => "gelu_tanh",
             Function::Silu => "silu",
             Function::Softplus => "softplus",
+            Function::Erf => "erf",
             Function::Exp => "exp",
+            Function::Log => "log",
+            Function::Reciprocal => "reciprocal",
+            Function::Sqrt => "sqrt",
+            Function::InverseSqrt => "inverse_sqrt",
         }
     }
 
-    /// The value at `x`.
-    #[must_use]
-    pub fn eval(self, x: f64) -> f64 {
-        match self {
-            Function::Relu => x.max(0.0),
-            Function::Sigmoid => sigmoid(x),
-            Function::Tanh => x.tanh(),
-            Function::Gelu => 0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)),
-            Function::Silu => x * sigmoid(x),
-            Function::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
-            Function::Exp => x.exp(),
-        }
-    }
-
-    /// A bound of `|f'|` on the interval.
+    /// A bound of `|f'|` on the interval; infinite where the interval touches a pole, branch point or jump.
     #[must_use]
     pub fn slope(self, interval: Interval) -> f64 {
+        let (lo, hi) = (interval.lo(), interval.hi());
         match self {
-            Function::Relu | Function::Tanh | Function::Softplus => 1.0,
+            Function::Relu | Function::Abs | Function::Tanh | Function::Softplus => 1.0,
+            Function::LeakyRelu { slope } => slope.abs().max(1.0),
+            Function::Sign if interval.contains(0.0) => f64::INFINITY,
+            Function::Sign => 0.0,
             Function::Sigmoid => 0.25,
-            // Largest slopes, at x = √2 and x ≈ 2.3994: 1.12890.. and 1.09983..
-            Function::Gelu => 1.129,
+            // Largest slopes, at x = √2, x ≈ 1.4185 and x ≈ 2.3994: 1.12890.., 1.12899.. and 1.09983..
+            Function::Gelu | Function::GeluTanh => 1.129,
             Function::Silu => 1.1,
-            Function::Exp => interval.hi().exp(),
+            Function::Erf => std::f64::consts::FRAC_2_SQRT_PI,
+            Function::Exp => hi.exp(),
+            Function::Log | Function::Sqrt | Function::InverseSqrt if lo <= 0.0 => f64::INFINITY,
+            Function::Log => 1.0 / lo,
+            Function::Sqrt => 0.5 / lo.sqrt(),
+            Function::InverseSqrt => 0.5 / (lo * lo.sqrt()),
+            Function::Reciprocal if interval.contains(0.0) => f64::INFINITY,
+            Function::Reciprocal => {
+                let nearest = lo.abs().min(hi.abs());
+                1.0 / (nearest * nearest)
+            }
         }
+    }
+
+    /// The points at which the function is not smooth: kinks and jumps.
+    #[must_use]
+    pub fn breaks(self) -> &'static [f64] {
+        match self {
+            Function::Relu | Function::LeakyRelu { .. } | Function::Abs | Function::Sign => &[0.0],
+            _ => &[],
+        }
+    }
+
+    /// Whether the function is continuous and finite on the domain, so that polynomials can come near it.
+    ///
+    /// # Errors
+    /// [`Error::Singular`] for a pole, branch point or jump in one of the intervals (the end 0 is allowed for the
+    /// square root), [`Error::NotFinite`] for overflow at an end, [`Error::FunctionParameter`] for a slope that is not finite.
+    pub fn check(self, domain: &Domain) -> Result<()> {
+        if let Function::LeakyRelu { slope } = self
+            && !slope.is_finite()
+        {
+            return Err(Error::FunctionParameter {
+                function: self.name(),
+                text: slope.to_string(),
+                expected: LEAKY_USAGE,
+            });
+        }
+        for interval in domain.intervals() {
+            let (lo, hi) = (interval.lo(), interval.hi());
+            let kind = match self {
+                Function::Log | Function::InverseSqrt if lo <= 0.0 => Some("pole"),
+                Function::Sqrt if lo < 0.0 => Some("branch point"),
+                Function::Reciprocal if interval.contains(0.0) => Some("pole"),
+                Function::Sign if interval.contains(0.0) => Some("jump"),
+                _ => None,
+            };
+            if let Some(kind) = kind {
+                return Err(Error::Singular {
+                    function: self.to_string(),
+                    kind,
+                    at: 0.0,
+                    lo,
+                    hi,
+                });
+            }
+            for x in [lo, hi] {
+                let value = self.eval_dd(Dd::from(x)).to_f64();
+                if !value.is_finite() {
+                    return Err(Error::NotFinite {
+                        at: x,
+                        value: self.eval(x),
+                    });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The degree used when none is given: the smallest of 3, 7, 15 and 31 whose error is at most 1 %
-    /// of the largest value on the range, or 31; for relu 15, since at its kink another level only
-    /// halves the error.
+    /// of the largest value on the range, or 31; for functions with a kink 15, since another level only
+    /// halves their error.
     ///
     /// # Errors
-    /// The function is not finite on the interval.
+    /// As [`check`](Self::check).
     pub fn default_degree(self, interval: Interval) -> Result<usize> {
-        if self == Function::Relu {
-            return Ok(RELU_DEGREE);
+        self.check(&interval.into())?;
+        if !self.breaks().is_empty() {
+            return Ok(KINK_DEGREE);
         }
         let ends = [interval.lo(), interval.hi()].map(|x| self.eval(x).abs());
-        // All functions here are largest in magnitude at an end, up to the small dips of gelu and silu.
+        // All smooth functions here are largest in magnitude at an end, up to the small dips of gelu and silu.
         let target = DEFAULT_ERROR * ends[0].max(ends[1]);
         let [smaller @ .., largest] = DEFAULT_DEGREES;
         for degree in smaller {
@@ -110,35 +209,50 @@ impl Function {
     }
 }
 
-fn sigmoid(x: f64) -> f64 {
-    // Without overflow on either side.
-    let e = (-x.abs()).exp();
-    if x >= 0.0 {
-        1.0 / (1.0 + e)
-    } else {
-        e / (1.0 + e)
-    }
-}
+const LEAKY_USAGE: &str =
+    "write leaky_relu:SLOPE with a finite number, for example leaky_relu:0.01";
 
 impl fmt::Display for Function {
+    /// The name, with parameters after a colon.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        match self {
+            Function::LeakyRelu { slope } => write!(f, "{}:{slope}", self.name()),
+            _ => f.write_str(self.name()),
+        }
     }
 }
 
 impl FromStr for Function {
     type Err = Error;
 
-    /// Upper and lower case are the same.
-    fn from_str(name: &str) -> Result<Self> {
-        let lower = name.to_ascii_lowercase();
-        Function::ALL
-            .into_iter()
-            .find(|f| f.name() == lower)
-            .ok_or_else(|| Error::UnknownFunction {
-                name: name.to_owned(),
+    /// A name, in upper or lower case, and for the leaky relu its slope: `leaky_relu:0.1`, or `leaky_relu` for 0.01.
+    fn from_str(text: &str) -> Result<Self> {
+        let lower = text.trim().to_ascii_lowercase().replace('-', "_");
+        let (name, parameter) = match text.trim().split_once(':') {
+            Some((_, parameter)) => (lower.split(':').next().unwrap_or(""), Some(parameter)),
+            None => (lower.as_str(), None),
+        };
+        let Some(function) = Function::ALL.into_iter().find(|f| f.name() == name) else {
+            return Err(Error::UnknownFunction {
+                name: text.to_owned(),
                 known: Function::ALL.map(Function::name).join(", "),
-            })
+            });
+        };
+        let unusable = |parameter: &str, expected| Error::FunctionParameter {
+            function: function.name(),
+            text: parameter.to_owned(),
+            expected,
+        };
+        match (function, parameter) {
+            (_, None) => Ok(function),
+            (Function::LeakyRelu { .. }, Some(parameter)) => {
+                match parameter.trim().parse::<f64>() {
+                    Ok(slope) if slope.is_finite() => Ok(Function::LeakyRelu { slope }),
+                    _ => Err(unusable(parameter, LEAKY_USAGE)),
+                }
+            }
+            (_, Some(parameter)) => Err(unusable(parameter, "this function takes none")),
+        }
     }
 }
 
@@ -147,38 +261,31 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    #[test]
-    fn known_values() {
-        let close = |f: Function, x: f64, expected: f64| {
-            assert!(
-                (f.eval(x) - expected).abs() < 1e-15,
-                "{f}({x}) = {}",
-                f.eval(x)
-            );
-        };
-        close(Function::Relu, -2.0, 0.0);
-        close(Function::Sigmoid, 2.0, 0.880_797_077_977_882_3);
-        close(Function::Gelu, 1.0, 0.841_344_746_068_542_9);
-        close(Function::Gelu, -1.0, -0.158_655_253_931_457_05);
-        close(Function::Silu, 1.0, 0.731_058_578_630_004_9);
-        close(Function::Softplus, 0.0, std::f64::consts::LN_2);
-        assert_eq!(Function::Sigmoid.eval(-1000.0), 0.0);
-        assert_eq!(Function::Softplus.eval(1000.0), 1000.0);
+    /// A range on which the function is defined.
+    fn range(f: Function) -> Interval {
+        match f {
+            Function::Sign => Interval::try_new(0.25, 4.0),
+            Function::Log | Function::Reciprocal | Function::Sqrt | Function::InverseSqrt => {
+                Interval::try_new(0.5, 4.0)
+            }
+            _ => Interval::try_new(-6.0, 4.0),
+        }
+        .unwrap()
     }
 
     #[test]
     fn slopes_bound_difference_quotients() {
-        let i = Interval::try_new(-6.0, 4.0).unwrap();
         for f in Function::ALL {
-            let slope = f.slope(i);
+            let i = range(f);
+            let (slope, h) = (f.slope(i), (i.hi() - i.lo()) / 10_000.0);
             let mut largest: f64 = 0.0;
             for k in 0..10_000 {
-                let x = -6.0 + 0.001 * f64::from(k);
-                largest = largest.max((f.eval(x + 0.001) - f.eval(x)).abs() / 0.001);
+                let x = i.lo() + h * f64::from(k);
+                largest = largest.max((f.eval(x + h) - f.eval(x)).abs() / h);
             }
             assert!(largest <= slope * (1.0 + 1e-9), "{f}: {largest} > {slope}");
             assert!(
-                largest > 0.98 * slope,
+                largest >= 0.98 * slope,
                 "{f}: {largest} is far below {slope}"
             );
         }
@@ -188,10 +295,67 @@ mod tests {
     fn names_parse() {
         for f in Function::ALL {
             assert_eq!(f.name().to_uppercase().parse::<Function>().unwrap(), f);
+            assert_eq!(f.to_string().parse::<Function>().unwrap(), f);
         }
+        let steep = Function::LeakyRelu { slope: -1.5e-3 };
+        assert_eq!(steep.to_string().parse::<Function>().unwrap(), steep);
+        assert_eq!(
+            "inverse-sqrt".parse::<Function>().unwrap(),
+            Function::InverseSqrt
+        );
         assert!(matches!(
             "elu".parse::<Function>(),
             Err(Error::UnknownFunction { .. })
+        ));
+        for text in ["leaky_relu:", "leaky_relu:nan", "leaky_relu:x", "tanh:1"] {
+            assert!(
+                matches!(
+                    text.parse::<Function>(),
+                    Err(Error::FunctionParameter { .. })
+                ),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn singularities_are_named() {
+        let at_zero = Interval::try_new(0.0, 1.0).unwrap();
+        let around = Interval::symmetric(1.0).unwrap();
+        for (f, i, kind) in [
+            (Function::Log, at_zero, "pole"),
+            (Function::InverseSqrt, around, "pole"),
+            (Function::Reciprocal, around, "pole"),
+            (
+                Function::Reciprocal,
+                Interval::try_new(-1.0, 0.0).unwrap(),
+                "pole",
+            ),
+            (Function::Sqrt, around, "branch point"),
+            (Function::Sign, around, "jump"),
+        ] {
+            match f.check(&i.into()) {
+                Err(Error::Singular {
+                    kind: found, at, ..
+                }) => assert_eq!((found, at), (kind, 0.0)),
+                other => panic!("{f}: {other:?}"),
+            }
+        }
+        assert!(Function::Sqrt.check(&at_zero.into()).is_ok());
+        assert!(
+            Function::Sign
+                .check(&Domain::mirrored(0.1, 1.0).unwrap())
+                .is_ok()
+        );
+        assert!(
+            Function::Reciprocal
+                .check(&Domain::mirrored(0.1, 1.0).unwrap())
+                .is_ok()
+        );
+        let wide = Interval::symmetric(800.0).unwrap();
+        assert!(matches!(
+            Function::Exp.check(&wide.into()),
+            Err(Error::NotFinite { at: 800.0, .. })
         ));
     }
 

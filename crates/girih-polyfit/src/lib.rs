@@ -27,7 +27,7 @@ pub use erf::erf;
 pub use error::{Error, Result};
 pub use evaluation::EvaluationPlan;
 pub use fit::{Fit, MAX_FIT_DEGREE, fit, fit_for_error};
-pub use function::Function;
+pub use function::{Function, LEAKY_SLOPE};
 pub use interval::Interval;
 pub use least_squares::{Sample, TailFit, fit_density, fit_samples, fit_tail, fit_weighted};
 pub use plan::{PlanCounts, PolynomialPlan};

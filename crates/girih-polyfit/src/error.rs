@@ -186,6 +186,33 @@ pub enum Error {
         /// What is expected.
         expected: &'static str,
     },
+    /// A target that no method meets within the depth.
+    #[error(
+        "{function}: no plan of at most {max_depth} levels has an error of {target:e}; the nearest, {method}, has {reached:.2e} with {depth} levels. \
+         Accept a larger error, allow more levels or shrink the range"
+    )]
+    Unreachable {
+        /// The function.
+        function: String,
+        /// The error asked for.
+        target: f64,
+        /// Most levels allowed.
+        max_depth: usize,
+        /// The smallest error found.
+        reached: f64,
+        /// Levels of the plan that has it.
+        depth: usize,
+        /// How it was made.
+        method: String,
+    },
+    /// A method name that is not known.
+    #[error("unknown method {name:?}; known are {known}")]
+    UnknownMethod {
+        /// The name.
+        name: String,
+        /// The names that are known.
+        known: String,
+    },
     /// A function name that is not known.
     #[error("unknown function {name:?}; known are {known}")]
     UnknownFunction {

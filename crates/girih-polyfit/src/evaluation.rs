@@ -257,15 +257,45 @@ impl EvaluationPlan {
         })
     }
 
-    /// Levels consumed after the [`input_map`](Self::input_map) has been applied.
+    /// What is done on operands `k` levels below `u`, by `k`: as many entries as [`unit_depth`](Self::unit_depth).
     #[must_use]
-    pub fn unit_depth(&self) -> usize {
+    pub fn work(&self) -> Vec<PlanCounts> {
+        let depths = self.depths();
+        let mut work = vec![PlanCounts::default(); depths[self.steps.len()]];
+        let mut add = |level: usize, counts: PlanCounts| {
+            // A step without depth after the last level is a sum: it costs nothing.
+            if let Some(at) = work.get_mut(level) {
+                *at = *at + counts;
+            }
+        };
+        for (k, step) in self.steps.iter().enumerate() {
+            let start = depths[k + 1] - step.depth();
+            match step {
+                Step::Polynomial { plan, .. } => plan
+                    .work()
+                    .into_iter()
+                    .enumerate()
+                    .for_each(|(level, counts)| add(start + level, counts)),
+                Step::Product(..) | Step::Affine { .. } => add(start, step.counts()),
+            }
+        }
+        work
+    }
+
+    /// Levels consumed by each value, the input first.
+    fn depths(&self) -> Vec<usize> {
         let mut depths = vec![0; self.steps.len() + 1];
         for (k, step) in self.steps.iter().enumerate() {
             let read = step.reads().iter().map(|v| depths[v.0]).max();
             depths[k + 1] = read.unwrap_or(0) + step.depth();
         }
-        depths[self.steps.len()]
+        depths
+    }
+
+    /// Levels consumed after the [`input_map`](Self::input_map) has been applied.
+    #[must_use]
+    pub fn unit_depth(&self) -> usize {
+        self.depths()[self.steps.len()]
     }
 
     /// Levels consumed in all: one more if the input has to be scaled.
@@ -384,5 +414,26 @@ mod tests {
         assert_eq!(plan.depth(), 3);
         assert_eq!(plan.counts().products, 3);
         assert!(plan.to_string().contains("v2 = v1 · u"), "{plan}");
+        // x² of the polynomial; its last product; the product with x.
+        let products: Vec<_> = plan.work().iter().map(|w| w.products).collect();
+        assert_eq!(products, [1, 1, 1]);
+    }
+
+    /// The work by depth adds up to the counts, in as many levels as the plan takes.
+    #[test]
+    fn work_adds_up() {
+        for degree in 1..=40usize {
+            let c: Vec<f64> = (0..=degree).map(|k| 0.3 / (k as f64 + 1.5)).collect();
+            let mut plan = EvaluationPlan::new(Interval::UNIT);
+            let p = Polynomial::chebyshev(Interval::UNIT, c).unwrap();
+            let v = plan.push_polynomial(plan.input(), p.clone()).unwrap();
+            let w = plan.push_product(v, plan.input());
+            let s = plan.push_affine(vec![(w, 0.5), (v, 1.0)], 1.0);
+            plan.push_polynomial(s, p).unwrap();
+            let work = plan.work();
+            assert_eq!(work.len(), plan.unit_depth());
+            let total = work.into_iter().fold(PlanCounts::default(), |a, b| a + b);
+            assert_eq!(total, plan.counts());
+        }
     }
 }

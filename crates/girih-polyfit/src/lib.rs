@@ -3,6 +3,7 @@
 
 pub mod accuracy;
 pub mod chebyshev;
+pub mod chooser;
 pub mod dd;
 pub mod density;
 mod domain;

@@ -137,6 +137,20 @@ impl PolynomialPlan {
         self.counts
     }
 
+    /// What is done on operands `k` levels below the input, by `k`: as many entries as [`unit_depth`](Self::unit_depth).
+    #[must_use]
+    pub fn work(&self) -> Vec<PlanCounts> {
+        let mut work = vec![PlanCounts::default(); self.unit_depth()];
+        for (k, _) in self.chain.steps() {
+            if let Some(at) = work.get_mut(chain::depth_of_index(k) - 1) {
+                at.products += 1;
+                at.relinearizations += 1;
+            }
+        }
+        self.root.work(self.unit_depth(), &mut work);
+        work
+    }
+
     /// Levels consumed at an input to which the [`input_map`](Self::input_map) has been applied: `⌈log₂(degree + 1)⌉`,
     /// or one less for a single monomial with coefficient one and for a degree `2^k` whose leading coefficient is 1
     /// (power basis) or 1/2 (Chebyshev basis), and 1 for a constant.

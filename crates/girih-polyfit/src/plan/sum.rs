@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::Basis;
+use crate::{Basis, PlanCounts};
 
 use super::chain::depth_of_index;
 
@@ -108,6 +108,22 @@ impl Sum {
                 let (p, s, c) = quotient.counts();
                 (products + p, sums + s, scalars + c)
             })
+    }
+
+    /// Adds what the sum does when it is the last of `depth` levels.
+    pub(super) fn work(&self, depth: usize, work: &mut [PlanCounts]) {
+        let Some(level) = depth.checked_sub(1) else {
+            return;
+        };
+        let constant = self.linear.is_empty() && self.products.is_empty();
+        if let Some(at) = work.get_mut(level) {
+            at.products += self.products.len();
+            at.relinearizations += usize::from(!self.products.is_empty());
+            at.scalar_products += self.linear_terms().0.len() + usize::from(constant);
+        }
+        for (quotient, _) in &self.products {
+            quotient.work(level, work);
+        }
     }
 
     /// Levels consumed.

@@ -1,0 +1,146 @@
+//! How far a plan is from the function it replaces: the largest error and the error in the mean.
+
+use std::f64::consts::PI;
+
+use crate::{Density, Error, EvaluationPlan, Interval, Result};
+
+/// Points of the even grid, in the angle.
+const POINTS: usize = 4096;
+/// Points on each side of a break, by halving the distance again and again.
+const HALVINGS: i32 = 30;
+/// Points per halving.
+const PER_HALVING: i32 = 12;
+/// Grid maxima of at least this share of the largest are refined.
+const CANDIDATE: f64 = 0.9;
+/// Steps of the refinement; each leaves 0.618 of the bracket.
+const REFINEMENTS: usize = 40;
+
+/// Errors of a plan on an interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Measured {
+    /// `max |f - p|`, over a grid and refined around its maxima.
+    pub(super) max_error: f64,
+    /// Where it is.
+    pub(super) at: f64,
+    /// The root of the mean of `(f - p)²` by the density.
+    pub(super) mean_error: f64,
+    /// Largest distance of neighbouring points of the grid.
+    pub(super) resolution: f64,
+}
+
+/// Measures a plan on an interval inside its own. The grid is that of Chebyshev extrema, and finer by halves towards the
+/// breaks of the function, where compositions have their steepest parts.
+pub(super) fn measure(
+    f: &dyn Fn(f64) -> f64,
+    plan: &EvaluationPlan,
+    interval: Interval,
+    breaks: &[f64],
+    density: &Density,
+) -> Result<Measured> {
+    let grid = grid(interval, breaks);
+    let error = |x: f64| (f(x) - plan.eval(x)).abs();
+    let errors = grid
+        .iter()
+        .map(|&x| match error(x) {
+            e if e.is_finite() => Ok(e),
+            _ => Err(Error::NotFinite { at: x, value: f(x) }),
+        })
+        .collect::<Result<Vec<f64>>>()?;
+    let (mut max_error, mut at) = (0.0, grid[0]);
+    for (&x, &e) in grid.iter().zip(&errors) {
+        if e > max_error {
+            (max_error, at) = (e, x);
+        }
+    }
+    let threshold = CANDIDATE * max_error;
+    for i in 1..grid.len() - 1 {
+        if errors[i] >= threshold && errors[i] >= errors[i - 1] && errors[i] >= errors[i + 1] {
+            let (x, e) = refine(&error, grid[i - 1], grid[i + 1]);
+            if e > max_error {
+                (max_error, at) = (e, x);
+            }
+        }
+    }
+    Ok(Measured {
+        max_error,
+        at,
+        mean_error: density.rms_error(f, |x| plan.eval(x)),
+        resolution: grid.windows(2).map(|w| w[1] - w[0]).fold(0.0, f64::max),
+    })
+}
+
+/// The points, in order and different from each other.
+fn grid(interval: Interval, breaks: &[f64]) -> Vec<f64> {
+    let mut grid: Vec<f64> = (0..=POINTS)
+        .map(|i| {
+            let odd = 2 * i as i64 - POINTS as i64;
+            interval.from_unit((PI * odd as f64 / (2 * POINTS) as f64).sin())
+        })
+        .collect();
+    for &at in breaks.iter().filter(|&&b| interval.contains(b)) {
+        grid.push(at);
+        for k in 0..HALVINGS * PER_HALVING {
+            let h = interval.radius() * 2f64.powf(-f64::from(k) / f64::from(PER_HALVING));
+            grid.extend(
+                [at - h, at + h]
+                    .into_iter()
+                    .filter(|&x| interval.contains(x)),
+            );
+        }
+    }
+    grid.sort_by(f64::total_cmp);
+    grid.dedup();
+    grid
+}
+
+/// The maximum of a function with one hump on `[a, b]`, by golden sections.
+fn refine(f: &impl Fn(f64) -> f64, mut a: f64, mut b: f64) -> (f64, f64) {
+    let ratio = (5f64.sqrt() - 1.0) / 2.0;
+    let (mut c, mut d) = (b - ratio * (b - a), a + ratio * (b - a));
+    let (mut fc, mut fd) = (f(c), f(d));
+    for _ in 0..REFINEMENTS {
+        if fc >= fd {
+            (b, d, fd) = (d, c, fc);
+            c = b - ratio * (b - a);
+            fc = f(c);
+        } else {
+            (a, c, fc) = (c, d, fd);
+            d = a + ratio * (b - a);
+            fd = f(d);
+        }
+    }
+    if fc >= fd { (c, fc) } else { (d, fd) }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::Polynomial;
+
+    #[test]
+    fn narrow_errors_at_breaks_are_found() {
+        // The error of 0 for a bump of width 2^-20 at a break.
+        let width = 2f64.powi(-20);
+        let bump = |x: f64| (1.0 - ((x - 0.3) / width - 1.0).abs()).max(0.0);
+        let zero = Polynomial::power(Interval::UNIT, [0.0]).unwrap();
+        let plan = EvaluationPlan::polynomial(&zero).unwrap();
+        let density = Density::uniform(Interval::UNIT);
+        let m = measure(&bump, &plan, Interval::UNIT, &[0.3], &density).unwrap();
+        assert!((m.max_error - 1.0).abs() < 1e-6, "{m:?}");
+        assert!((m.at - 0.3 - width).abs() < 1e-12);
+    }
+
+    #[test]
+    fn known_errors() {
+        // |x² - 1/2| ≤ 1/2; its mean square is 1/5 - 1/3 + 1/4.
+        let half = Polynomial::power(Interval::UNIT, [0.5]).unwrap();
+        let plan = EvaluationPlan::polynomial(&half).unwrap();
+        let density = Density::uniform(Interval::UNIT);
+        let m = measure(&|x| x * x, &plan, Interval::UNIT, &[], &density).unwrap();
+        assert_eq!(m.max_error, 0.5);
+        let mean = (0.2 - 1.0 / 3.0 + 0.25f64).sqrt();
+        assert!((m.mean_error - mean).abs() < 1e-12, "{m:?}");
+        assert!(measure(&|x| 1.0 / x, &plan, Interval::UNIT, &[0.0], &density).is_err());
+    }
+}

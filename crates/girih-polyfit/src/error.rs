@@ -96,6 +96,26 @@ pub enum Error {
         /// The count.
         count: f64,
     },
+    /// A target that no plan of this depth reaches.
+    #[error("error {target:e} is not reached within {depth} levels, which give {reached:e}; {}", remedy(*needed))]
+    Depth {
+        /// The error asked for.
+        target: f64,
+        /// The levels allowed.
+        depth: usize,
+        /// The smallest error found.
+        reached: f64,
+        /// The levels that would do, if any were found.
+        needed: Option<usize>,
+    },
+    /// A problem too ill-conditioned for the arithmetic.
+    #[error("degree {degree} is too large for the range from {lo} to 1; lower it")]
+    Precision {
+        /// Left end of the range, in proportion to the right one.
+        lo: f64,
+        /// The degree.
+        degree: usize,
+    },
     /// A parameter outside its range.
     #[error("{name} is {value}, choose it from {lo} to {hi}")]
     Parameter {
@@ -221,4 +241,11 @@ pub enum Error {
         /// The names that are known.
         known: String,
     },
+}
+
+fn remedy(needed: Option<usize>) -> String {
+    match needed {
+        Some(levels) => format!("allow {levels}"),
+        None => "accept a larger error".to_owned(),
+    }
 }

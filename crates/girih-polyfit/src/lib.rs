@@ -4,6 +4,7 @@
 pub mod accuracy;
 pub mod chebyshev;
 pub mod chooser;
+pub mod composite;
 pub mod dd;
 pub mod density;
 mod domain;
@@ -17,10 +18,12 @@ pub mod inverse_sqrt;
 pub mod least_squares;
 pub mod plan;
 mod polynomial;
+pub mod published;
 pub mod reciprocal;
 
 pub use accuracy::{Accuracy, max_error};
 pub use chebyshev::interpolate;
+pub use composite::CompositeSign;
 pub use dd::Dd;
 pub use density::Density;
 pub use domain::Domain;

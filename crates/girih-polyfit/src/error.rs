@@ -110,7 +110,7 @@ pub enum Error {
     },
     /// A problem too ill-conditioned for the arithmetic.
     #[error("degree {degree} is too large for the range from {lo} to 1; lower it")]
-    Precision {
+    IllConditioned {
         /// Left end of the range, in proportion to the right one.
         lo: f64,
         /// The degree.

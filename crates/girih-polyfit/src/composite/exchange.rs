@@ -89,7 +89,7 @@ impl OddSign {
                 row
             })
             .collect();
-        let solved = eliminate(&mut rows).ok_or(Error::Precision {
+        let solved = eliminate(&mut rows).ok_or(Error::IllConditioned {
             lo: self.lo,
             degree: 2 * n - 1,
         })?;

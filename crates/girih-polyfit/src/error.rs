@@ -96,6 +96,26 @@ pub enum Error {
         /// The count.
         count: f64,
     },
+    /// Pieces and breaks that do not fit together.
+    #[error("{pieces} pieces and {breaks} breaks: give 1 to 8 pieces, one more than breaks")]
+    Pieces {
+        /// Number of pieces.
+        pieces: usize,
+        /// Number of breaks.
+        breaks: usize,
+    },
+    /// A break out of order or outside the interval.
+    #[error("break {index} is at {at}; it belongs between {before} and {end}")]
+    Break {
+        /// Index of the break.
+        index: usize,
+        /// Where it is.
+        at: f64,
+        /// The break or the end before it.
+        before: f64,
+        /// Right end of the interval.
+        end: f64,
+    },
     /// A target that no plan of this depth reaches.
     #[error("error {target:e} is not reached within {depth} levels, which give {reached:e}; {}", remedy(*needed))]
     Depth {

@@ -60,13 +60,7 @@ fn triangle(
         }
         if weight > 0.0 {
             counted += 1;
-            let root = weight.sqrt();
-            let u = interval.to_unit(x);
-            (row[0], row[1]) = (root, root * u);
-            for k in 2..n {
-                row[k] = 2.0 * u * row[k - 1] - row[k - 2];
-            }
-            row[n] = root * y;
+            chebyshev_row(&mut row, interval.to_unit(x), y, weight);
             triangle.fold(&mut row);
         }
     }
@@ -200,22 +194,33 @@ pub fn fit_tail(
     Ok(best)
 }
 
+/// `√weight · (T₀(u), .., Tₙ₋₁(u), y)` for at least two columns before the last.
+pub(crate) fn chebyshev_row(row: &mut [f64], u: f64, y: f64, weight: f64) {
+    let n = row.len() - 1;
+    let root = weight.sqrt();
+    (row[0], row[1]) = (root, root * u);
+    for k in 2..n {
+        row[k] = 2.0 * u * row[k - 1] - row[k - 2];
+    }
+    row[n] = root * y;
+}
+
 /// The triangular factor of the rows seen so far, each with its right-hand side as last entry.
-struct Triangle {
+pub(crate) struct Triangle {
     n: usize,
     rows: Vec<Vec<f64>>,
 }
 
 impl Triangle {
-    fn new(n: usize) -> Self {
+    pub(crate) fn new(n: usize) -> Self {
         Triangle {
             n,
             rows: vec![vec![0.0; n + 1]; n],
         }
     }
 
-    /// Rotates one more row in; `row` is used as scratch.
-    fn fold(&mut self, row: &mut [f64]) {
+    /// Rotates one more row in; `row` is used as scratch, and its last entry becomes what no polynomial can absorb.
+    pub(crate) fn fold(&mut self, row: &mut [f64]) {
         for (k, pivot) in self.rows.iter_mut().enumerate() {
             if row[k] == 0.0 {
                 continue;

@@ -3,7 +3,7 @@
 //! None is needed: the fits of this crate are at least as good at equal depth, which the example `published` prints and
 //! a test asserts. The errors that are stated here are asserted by tests too.
 
-use crate::{Interval, Polynomial, Result};
+use crate::{Interval, Piecewise, Polynomial, Result};
 
 /// A published polynomial in powers of `x`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,9 +53,22 @@ impl PublishedPieces {
             .rev()
             .fold(0.0, |acc, &c| acc.mul_add(x, c))
     }
+
+    /// The pieces on an interval, as something with an evaluation plan.
+    ///
+    /// # Errors
+    /// A break outside the interval.
+    pub fn piecewise(&self, interval: Interval) -> Result<Piecewise> {
+        let pieces = self.pieces.iter().map(|&c| {
+            let zero: &[f64] = &[0.0];
+            Polynomial::power(interval, if c.is_empty() { zero } else { c })
+        });
+        let pieces: Result<Vec<Polynomial>> = pieces.collect();
+        Piecewise::try_new(interval, self.breaks.to_vec(), pieces?)
+    }
 }
 
-/// `(1 + x / 2^doublings)^(2^doublings)` above a threshold, zero below.
+/// `(1 + x / 2^squarings)^(2^squarings)` above a threshold, zero below.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PublishedExponential {
     /// Short name.

@@ -200,6 +200,70 @@ pub enum Error {
         /// The least that is offered.
         least: f64,
     },
+    /// A minimax iteration that did not close the gap between its bounds.
+    #[error(
+        "after {iterations} exchanges the smallest error is only known to lie between {lower:e} and {upper:e}; lower the degree, split the domain at kinks, or give the function to more digits"
+    )]
+    NoConvergence {
+        /// Exchanges made.
+        iterations: usize,
+        /// The levelled error of the last reference.
+        lower: f64,
+        /// The largest error of the last polynomial.
+        upper: f64,
+    },
+    /// A degree whose error is below the rounding errors of double-double arithmetic.
+    #[error(
+        "degree {degree} would have an error below {reachable:e}, the rounding of 106-bit arithmetic here; a degree of about {enough} reaches that"
+    )]
+    PrecisionExhausted {
+        /// Degree asked for.
+        degree: usize,
+        /// The smallest error that can be resolved.
+        reachable: f64,
+        /// A degree that reaches it.
+        enough: usize,
+    },
+    /// A weight that is not positive and finite.
+    #[error("the weight is {value} at {at}; weights have to be positive and finite")]
+    Weight {
+        /// Where.
+        at: f64,
+        /// The weight.
+        value: f64,
+    },
+    /// An even or odd polynomial was asked for, and the function or the domain is not so.
+    #[error(
+        "the polynomial is to be {parity:?} about {center}, but {what}; drop the parity, or take a domain on one side"
+    )]
+    Symmetry {
+        /// The parity asked for.
+        parity: crate::Parity,
+        /// The point of symmetry.
+        center: f64,
+        /// What breaks it.
+        what: String,
+    },
+    /// A fixed coefficient that cannot be fixed.
+    #[error("coefficient {index} cannot be fixed to {value}: {why}")]
+    Fixed {
+        /// Index of the coefficient.
+        index: usize,
+        /// Its value.
+        value: f64,
+        /// The reason.
+        why: &'static str,
+    },
+    /// Constraints that decide the error at a point.
+    #[error(
+        "the constraints leave an error of {error:e} at {at}, whatever the other coefficients; change them"
+    )]
+    Forced {
+        /// Where.
+        at: f64,
+        /// The weighted error.
+        error: f64,
+    },
     /// A pole, branch point or jump where the function is to be approximated.
     #[error(
         "{function} has a {kind} at {at}, inside [{lo}, {hi}]; choose a range without it, or a domain with a gap around it"

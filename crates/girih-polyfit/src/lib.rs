@@ -21,6 +21,7 @@ pub mod plan;
 mod polynomial;
 pub mod published;
 pub mod reciprocal;
+pub mod remez;
 
 pub use accuracy::{Accuracy, max_error};
 pub use chebyshev::interpolate;
@@ -38,3 +39,4 @@ pub use least_squares::{Sample, TailFit, fit_density, fit_samples, fit_tail, fit
 pub use piecewise::Piecewise;
 pub use plan::{PlanCounts, PolynomialPlan};
 pub use polynomial::{Basis, MAX_DEGREE, Parity, Polynomial, clenshaw};
+pub use remez::{MAX_REMEZ_DEGREE, Minimax, Remez};

@@ -25,9 +25,11 @@ pub enum Error {
         /// Slots of the evaluator.
         slots: usize,
     },
-    /// A linear transform applied to another number of vectors.
-    #[error("linear transform: {given} input vectors, the transform reads {expected}")]
+    /// A circuit applied to another number of vectors.
+    #[error("{op}: {given} input vectors, it reads {expected}")]
     Inputs {
+        /// The operation.
+        op: &'static str,
         /// Inputs of the transform.
         expected: usize,
         /// Vectors given.
@@ -39,6 +41,33 @@ pub enum Error {
         /// Index of the output.
         output: usize,
     },
+    /// Rows that do not fill the slots.
+    #[error(
+        "rows of {length} elements, {stride} slots apart: choose powers of two whose product divides the {slots} slots"
+    )]
+    Rows {
+        /// Places of a row.
+        length: usize,
+        /// Slots between neighbours.
+        stride: usize,
+        /// Slots of the evaluator.
+        slots: usize,
+    },
+    /// A parameter of a plan outside its range.
+    #[error("{op}: {name} is {value}, {wanted}")]
+    Parameter {
+        /// The operation.
+        op: &'static str,
+        /// The parameter.
+        name: &'static str,
+        /// Its value.
+        value: f64,
+        /// What it should be.
+        wanted: &'static str,
+    },
+    /// A polynomial or iteration that cannot be planned.
+    #[error(transparent)]
+    Fit(#[from] girih_polyfit::Error),
     /// An error of the evaluator.
     #[error(transparent)]
     Evaluator(#[from] girih_he::Error),

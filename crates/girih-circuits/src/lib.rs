@@ -1,13 +1,18 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod cost;
 mod error;
 pub mod evaluation;
 mod linear_transform;
+pub mod norm;
 pub mod polynomial;
 mod power;
 mod reduce;
+mod rows;
+pub mod softmax;
 
+pub use cost::CircuitCost;
 pub use error::{Error, Result};
 pub use linear_transform::{
     EncodedTransform, Hoisting, LazyPrices, LinearTransform, Pattern, PlainWeights, StepCounts,
@@ -15,3 +20,4 @@ pub use linear_transform::{
 };
 pub use power::{MAX_EXPONENT, power};
 pub use reduce::{replicate, rotate_and_sum, sum_slots};
+pub use rows::{Mask, Rows};

@@ -229,6 +229,7 @@ impl LinearTransform {
     ) -> Result<Vec<E::Ciphertext>> {
         if xs.len() != self.inputs {
             return Err(Error::Inputs {
+                op: "linear transform",
                 expected: self.inputs,
                 given: xs.len(),
             });

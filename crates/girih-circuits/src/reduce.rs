@@ -40,6 +40,18 @@ pub fn rotate_and_sum<E: Evaluator>(
     Ok(sum)
 }
 
+/// The multiples of the stride by which [`rotate_and_sum`] rotates, in order.
+pub(crate) fn rotation_steps(count: usize) -> Vec<usize> {
+    let mut steps = Vec::new();
+    for bit in (0..count.max(1).ilog2()).rev() {
+        steps.push(count >> (bit + 1));
+        if (count >> bit) & 1 == 1 {
+            steps.push(1);
+        }
+    }
+    steps
+}
+
 /// `out[i] = Σ_{0 <= j < count} x[(i - j · stride) mod slots]`: copies every value that is followed by
 /// zeros to the `count - 1` places after it, `stride` apart.
 ///

@@ -273,7 +273,11 @@ impl Cubic {
 }
 
 /// A polynomial of the given degree with a small largest `|1 - p(x) / f(x)|`, and a bound of it.
-fn start(range: Interval, degree: usize, f: impl Fn(f64) -> f64) -> Result<(Polynomial, f64)> {
+pub(crate) fn start(
+    range: Interval,
+    degree: usize,
+    f: impl Fn(f64) -> f64,
+) -> Result<(Polynomial, f64)> {
     if !(1..=MAX_DEGREE).contains(&degree) {
         return Err(Error::Degree {
             degree,

@@ -11,6 +11,7 @@ mod domain;
 mod erf;
 mod error;
 pub mod evaluation;
+pub mod exponential;
 mod fit;
 mod function;
 mod interval;

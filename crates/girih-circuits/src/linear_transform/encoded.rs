@@ -107,6 +107,7 @@ impl<P> EncodedTransform<P> {
             return Ok(());
         }
         Err(Error::Inputs {
+            op: "linear transform",
             expected: self.inputs,
             given,
         })

@@ -161,6 +161,7 @@ fn misuse_is_refused() {
     assert!(matches!(
         t.encode(&eval, "t", steps).unwrap().apply(&eval, &[x]),
         Err(Error::Inputs {
+            op: "linear transform",
             expected: 2,
             given: 1
         })

@@ -1,0 +1,118 @@
+//! Softmax by its definition: exponentials, their sum, Goldschmidt's reciprocal.
+
+use girih_he::Evaluator;
+use girih_polyfit::exponential::Exponential;
+use girih_polyfit::reciprocal::Reciprocal;
+use girih_polyfit::{Interval, Result as FitResult};
+
+use super::{Scores, with_radius_one};
+use crate::cost::CircuitCost;
+use crate::{Result, evaluation};
+
+/// `γ exp(x - hi)` by a polynomial and squarings, `1 / Σ` by relaxed Goldschmidt, and their product.
+///
+/// With `γ` so that the range of the sums has radius 1 no level goes to the reciprocal's input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpSoftmax {
+    scores: Scores,
+    exponential: Exponential,
+    reciprocal: Reciprocal,
+}
+
+impl ExpSoftmax {
+    /// Plans for a relative error of at most `target` of each output.
+    ///
+    /// `sums` is the range of `Σ exp(x - hi)` over the rows, `hi` the upper end of the scores' range. Without it the
+    /// worst case is taken, from the fewest elements at the lower end to the most at the upper: of ratio
+    /// `n e^(hi - lo)`, about one level for each two bits of it.
+    ///
+    /// # Errors
+    /// The target is not met by any polynomial; `sums` is not positive.
+    pub fn try_new(scores: Scores, sums: Option<Interval>, target: f64) -> Result<Self> {
+        let range = scores.range();
+        let width = range.hi() - range.lo();
+        let (lo, hi) = sums.map_or_else(
+            || (scores.least() * (-width).exp(), scores.most()),
+            |s| (s.lo(), s.hi()),
+        );
+        // Two thirds to the exponential, which occurs in numerator and denominator, one to the reciprocal.
+        let share = target / 3.0;
+        let plan = |share: f64| -> FitResult<(Exponential, f64)> {
+            let (low, high) = (lo * (1.0 - share), hi * (1.0 + share));
+            let gain = 2.0 / (high - low);
+            Ok((
+                Exponential::for_error(range, range.hi(), gain, share)?,
+                gain,
+            ))
+        };
+        let (exponential, _) = plan(share)?;
+        let spread = exponential.relative_error;
+        let (_, sums) = with_radius_one(lo * (1.0 - share), hi * (1.0 + share))?;
+        let rest = (1.0 + target) * (1.0 - spread) / (1.0 + spread) - 1.0;
+        let reciprocal = Reciprocal::for_error(sums, 1.0, rest)?;
+        Ok(ExpSoftmax {
+            scores,
+            exponential,
+            reciprocal,
+        })
+    }
+
+    /// The exponential.
+    #[must_use]
+    pub fn exponential(&self) -> &Exponential {
+        &self.exponential
+    }
+
+    /// The reciprocal of the sum.
+    #[must_use]
+    pub fn reciprocal(&self) -> &Reciprocal {
+        &self.reciprocal
+    }
+
+    /// A bound of the relative error of each output in exact arithmetic; outputs are at most 1.
+    #[must_use]
+    pub fn relative_error(&self) -> f64 {
+        let e = self.exponential.relative_error;
+        (1.0 + e) / (1.0 - e) * (1.0 + self.reciprocal.relative_error) - 1.0
+    }
+
+    /// Levels, products and rotations.
+    #[must_use]
+    pub fn cost(&self) -> CircuitCost {
+        let rows = self.scores.rows();
+        let count = rows.ciphertexts();
+        let sum = CircuitCost {
+            depth: rows.sum_depth(),
+            products: 0,
+            rotations: rows.sum_rotations(),
+        };
+        CircuitCost::levels(self.scores.unit_depth() + self.scores.mask_depth(), 0)
+            .then(CircuitCost::of(&self.exponential.plan, count))
+            .then(sum)
+            .then(CircuitCost::of(&self.reciprocal.plan, 1))
+            .then(CircuitCost::levels(1, count))
+    }
+
+    /// Softmax of each row, in the places of the scores; `name` begins the names of constants.
+    ///
+    /// # Errors
+    /// Another number of ciphertexts than the layout has, or the evaluator refuses an operation: no level left, a key
+    /// is missing.
+    pub fn evaluate<E: Evaluator>(
+        &self,
+        eval: &E,
+        name: &str,
+        xs: &[E::Ciphertext],
+    ) -> Result<Vec<E::Ciphertext>> {
+        let us = self.scores.unit(eval, xs)?;
+        let ys = us
+            .iter()
+            .map(|u| evaluation::evaluate_unit(eval, &self.exponential.plan, u))
+            .collect::<Result<Vec<_>>>()?;
+        let ys = self.scores.masked(eval, name, ys)?;
+        let sum = self.scores.rows().sum(eval, &ys)?;
+        let u = eval.add_scalar(&sum, -self.reciprocal.plan.interval().center())?;
+        let inverse = evaluation::evaluate_unit(eval, &self.reciprocal.plan, &u)?;
+        ys.iter().map(|y| Ok(eval.mul(y, &inverse)?)).collect()
+    }
+}

@@ -12,6 +12,7 @@ mod erf;
 mod error;
 pub mod evaluation;
 pub mod exponential;
+pub mod extension;
 mod fit;
 mod function;
 mod interval;

@@ -179,6 +179,7 @@ fn eliminate(rows: &mut [Vec<f64>]) -> Option<Vec<f64>> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::{Dd, Parity, Remez};
 
     /// Degree 1: `c x` with `1 - c a = c - 1`, error `(1 - a)/(1 + a)`. Degree 3 on a point: `(3x - x³)/2`.
     #[test]
@@ -210,6 +211,25 @@ mod tests {
                 (scaled / limit - 1.0).abs() < tolerance,
                 "{lo} {degree}: {}",
                 scaled / limit
+            );
+        }
+    }
+
+    /// The general exchange, in double-double arithmetic.
+    #[test]
+    fn the_general_exchange_agrees() {
+        for (lo, degree) in [(0.001, 15), (0.05, 27), (0.6, 7), (0.9, 15)] {
+            let fast = OddSign::new(lo, degree).unwrap();
+            let domain = Interval::try_new(lo, 1.0).unwrap();
+            let exact = Remez::new(|_| Dd::ONE, domain, degree)
+                .parity(Parity::Odd)
+                .solve()
+                .unwrap();
+            assert!(
+                (fast.error - exact.error).abs() < 1e-9 * exact.error + 1e-15,
+                "{lo} {degree}: {:e} {:e}",
+                fast.error,
+                exact.error
             );
         }
     }

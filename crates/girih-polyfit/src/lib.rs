@@ -24,6 +24,7 @@ mod polynomial;
 pub mod published;
 pub mod reciprocal;
 pub mod remez;
+pub mod trigonometric;
 
 pub use accuracy::{Accuracy, max_error};
 pub use chebyshev::interpolate;

@@ -3,7 +3,7 @@
 //! None is needed: the fits of this crate are at least as good at equal depth, which the example `published` prints and
 //! a test asserts. The errors that are stated here are asserted by tests too.
 
-use crate::{Interval, Piecewise, Polynomial, Result};
+use crate::{EvaluationPlan, Interval, Piecewise, Polynomial, Result};
 
 /// A published polynomial in powers of `x`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -90,6 +90,20 @@ impl PublishedExponential {
         }
         let power = 2f64.powi(self.squarings as i32);
         (1.0 + x / power).powf(power)
+    }
+
+    /// The plan without the threshold: an affine map and the squarings, `squarings + 1` levels. Below `-2^(squarings + 1)`
+    /// its values grow again.
+    #[must_use]
+    pub fn plan(&self, interval: Interval) -> EvaluationPlan {
+        let power = 2f64.powi(self.squarings as i32);
+        let mut plan = EvaluationPlan::new(interval);
+        let terms = vec![(plan.input(), interval.radius() / power)];
+        let mut value = plan.push_affine(terms, 1.0 + interval.center() / power);
+        for _ in 0..self.squarings {
+            value = plan.push_product(value, value);
+        }
+        plan
     }
 }
 

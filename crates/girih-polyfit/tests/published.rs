@@ -64,6 +64,10 @@ fn puma_exponential() {
         );
     }
     assert_eq!(PUMA_EXP.eval(-14.5), 0.0);
+    let plan = PUMA_EXP.plan(Interval::try_new(-14.0, 0.0).unwrap());
+    assert_eq!((plan.unit_depth(), plan.counts().products), (6, 5));
+    let (largest, ..) = errors(|x| PUMA_EXP.eval(x), |x| plan.eval(x), -14.0, 0.0, &[]);
+    assert!(largest < 1e-14, "{largest}");
 }
 
 #[test]

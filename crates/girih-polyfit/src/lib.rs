@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accuracy;
+pub mod certificate;
 pub mod chebyshev;
 pub mod chooser;
 pub mod composite;
@@ -27,6 +28,7 @@ pub mod remez;
 pub mod trigonometric;
 
 pub use accuracy::{Accuracy, max_error};
+pub use certificate::{Certificate, PlanCertificate};
 pub use chebyshev::interpolate;
 pub use composite::CompositeSign;
 pub use dd::Dd;

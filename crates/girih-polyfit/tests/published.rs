@@ -7,6 +7,24 @@ use girih_polyfit::published::{
 };
 use girih_polyfit::{CompositeSign, Function, Interval, fit};
 
+#[path = "../examples/published.rs"]
+#[allow(dead_code)]
+mod table;
+
+/// The table that the example prints: no published approximation is better than ours at equal depth, or cheaper.
+#[test]
+fn ours_are_at_least_as_good() {
+    let rows = table::rows().unwrap();
+    assert!(rows.len() >= 27);
+    for row in rows {
+        let (theirs, ours) = (row.published, row.cost);
+        let no_worse = ours.depth <= theirs.depth
+            && ours.products <= theirs.products
+            && ours.error <= theirs.error * (1.0 + 1e-9);
+        assert!(no_worse, "{row:?}");
+    }
+}
+
 /// Largest and mean error over `[lo, hi]`, on a fine grid that holds both ends and the points next to `breaks`.
 fn errors(
     f: impl Fn(f64) -> f64,

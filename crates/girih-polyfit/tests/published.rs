@@ -8,7 +8,7 @@ use girih_polyfit::published::{
 use girih_polyfit::{CompositeSign, Function, Interval, fit};
 
 #[path = "../examples/published.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, unreachable_pub)]
 mod table;
 
 /// The table that the example prints: no published approximation is better than ours at equal depth, or cheaper.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use girih_compile::{Calibration, Network, plan};
+use girih_compile::{Network, plan};
 use girih_he::{HeProfile, NoiseProfile, Primitive};
 use girih_model::{GraphBuilder, Op};
 use ndarray::{Array2, Array4};
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         bias: None,
     };
     let y = graph.push("dense", dense, vec![y])?;
-    let network = Network::from_graph(&graph.finish(vec![y])?, &Calibration::none())?;
+    let network = Network::from_graph(&graph.finish(vec![y])?, None)?;
     for batch in [1, 8] {
         let chosen = plan(&network, &profile(1024, network.depth() as usize), batch)?;
         println!("{batch} at a time, {} levels:", network.depth());

@@ -6,14 +6,17 @@ use girih_he::{
     Constants, HeProfile, KeyManifest, Level, Leveled, NoiseEvaluator, Program, RegionRanges,
 };
 use girih_model::Graph;
-use ndarray::{ArrayD, Axis, IxDyn};
+use ndarray::{ArrayD, Axis, IxDyn, Slice};
 
-use crate::activation::Calibration;
 use crate::chain::{ChainRequest, Scheme};
+use crate::choose::{Target, choose};
+use crate::effect::Judge;
 use crate::lower::{INPUT, Lowered, OUTPUT, Weights, lower};
 use crate::network::Network;
 use crate::packing::TensorPacking;
 use crate::plan::plan;
+use crate::ranges::{Ranges, replaced};
+use crate::replacement::default_plan;
 use crate::report::{self, PlanReport};
 use crate::{Error, Result, passes};
 
@@ -28,11 +31,16 @@ pub struct Requirements {
     pub security: u32,
     /// Whether the server sees the weights.
     pub weights: Weights,
-    /// Sample inputs `[samples, …]`: ranges of activations and values are measured on them.
+    /// Sample inputs `[samples, …]`, of which the first 256 are used: ranges of functions and values are measured on
+    /// them, and plans are chosen by what they do to the answers.
     pub calibration: Option<ArrayD<f64>>,
-    /// The measured range of an activation is widened by this factor.
+    /// Ranges measured before, with or without plans.
+    pub ranges: Option<Ranges>,
+    /// The measured range of a function is widened by this factor.
     pub range_margin: f64,
-    /// Degree of the polynomials that replace activations.
+    /// What replacements may do to the answers; if `None`, the default, and the deepest plans where that is missed.
+    pub target: Option<Target>,
+    /// Degree of the polynomials that replace functions, instead of a choice.
     pub degree: Option<usize>,
     /// Most bytes the server may use.
     pub max_memory: Option<u64>,
@@ -48,7 +56,9 @@ impl Default for Requirements {
             security: 128,
             weights: Weights::Plain,
             calibration: None,
+            ranges: None,
             range_margin: 1.25,
+            target: None,
             degree: None,
             max_memory: None,
             max_log_n: 16,
@@ -95,7 +105,11 @@ const SCALE_BITS: std::ops::RangeInclusive<u32> = 22..=58;
 const MIN_LOG_N: u32 = 12;
 /// Ring degrees compared once one fits.
 const DEGREES_COMPARED: usize = 2;
-/// Samples on which noise and ranges are measured.
+/// Most samples on which functions are measured and plans are judged.
+const SAMPLES: usize = 256;
+/// Fewest samples by which plans are chosen.
+const ENOUGH_SAMPLES: usize = 32;
+/// Samples on which noise and ranges of values are measured.
 const PROBES: usize = 16;
 
 /// Compiles a graph.
@@ -111,15 +125,16 @@ pub fn compile(
     scheme: &dyn Scheme,
 ) -> Result<Compiled> {
     check(graph, requirements)?;
-    let calibration = requirements
-        .calibration
-        .as_ref()
-        .map_or_else(Calibration::none, |samples| {
-            Calibration::new(samples, requirements.range_margin, requirements.degree)
-        });
-    let network = Network::from_graph(graph, &calibration)?;
+    let ranges = replacements(graph, requirements)?;
+    let network = Network::from_graph(graph, ranges.as_ref())?;
     let depth = network.depth();
-    let probes = probes(graph, requirements);
+    let job = Job {
+        network: &network,
+        ranges: ranges.as_ref(),
+        requirements,
+        scheme,
+        probes: probes(graph, requirements),
+    };
     let mut best: Option<Compiled> = None;
     let mut fitting = 0;
     let mut why = String::from("no ring degree tried");
@@ -127,7 +142,7 @@ pub fn compile(
         let before = best.as_ref().map(|b| b.report.predicted_seconds);
         let mut any = false;
         for batch in batches(requirements.batch, 1 << (log_n - 1)) {
-            match attempt(&network, requirements, scheme, log_n, batch, &probes) {
+            match job.attempt(log_n, batch) {
                 Ok(candidate) => {
                     any = true;
                     let fits = requirements
@@ -200,7 +215,68 @@ fn batches(batch: usize, slots: usize) -> Vec<usize> {
     (0..4).map(|k| widest >> k).filter(|&b| b > 0).collect()
 }
 
-/// Samples for predictions: from the calibration, or a fixed pseudo-random pattern in `[0, 1)`.
+/// The samples of the calibration that are used.
+fn samples(requirements: &Requirements) -> Option<ArrayD<f64>> {
+    let all = requirements.calibration.as_ref()?;
+    let count = all.shape()[0].min(SAMPLES);
+    Some(all.slice_axis(Axis(0), Slice::from(..count)).to_owned())
+}
+
+/// Ranges and plans of all functions that are replaced: those given, completed by what the samples show. `None` if the
+/// model has none to replace, or nothing is known of their inputs.
+///
+/// With a degree, every plan is the interpolant of that degree; otherwise plans are [chosen](choose) if there are at
+/// least 32 samples, and have the default degree of their function if there are fewer.
+///
+/// # Errors
+/// Ranges of another model, fits that fail, a target that no plan reaches.
+pub fn replacements(graph: &Graph, requirements: &Requirements) -> Result<Option<Ranges>> {
+    let nodes = replaced(graph);
+    if nodes.is_empty() {
+        return Ok(None);
+    }
+    let samples = samples(requirements);
+    let mut ranges = match (&requirements.ranges, &samples) {
+        (Some(given), _) => {
+            given.check(graph)?;
+            given.clone()
+        }
+        (None, Some(samples)) => Ranges::measure(graph, samples, requirements.range_margin)?,
+        (None, None) => return Ok(None),
+    };
+    let complete = ranges.activations.iter().all(|a| a.replacement.is_some());
+    if complete && requirements.degree.is_none() && requirements.target.is_none() {
+        return Ok(Some(ranges));
+    }
+    let target = requirements.target.unwrap_or_default();
+    let enough = samples
+        .as_ref()
+        .is_some_and(|s| s.shape()[0] >= ENOUGH_SAMPLES);
+    if requirements.degree.is_none()
+        && (enough || requirements.target.is_some())
+        && let Some(samples) = samples
+    {
+        let judge = Judge::try_new(graph, samples, None)?;
+        let choice = choose(&judge, graph, &mut ranges, &target)?;
+        return match (choice.met, requirements.target, ranges.together) {
+            (false, Some(target), Some(effect)) => Err(Error::Target {
+                changed: 100.0 * effect.changed,
+                difference: effect.max_difference,
+                depth: target.max_depth,
+            }),
+            _ => Ok(Some(ranges)),
+        };
+    }
+    for (node, at) in nodes.iter().zip(&mut ranges.activations) {
+        at.replacement = Some(default_plan(graph, node, at, requirements.degree)?);
+        at.alone = None;
+    }
+    ranges.together = None;
+    Ok(Some(ranges))
+}
+
+/// Samples for predictions: from the calibration, the mean input of the ranges, or a fixed pseudo-random pattern in
+/// `[0, 1)`.
 fn probes(graph: &Graph, requirements: &Requirements) -> Vec<Vec<f64>> {
     if let Some(samples) = &requirements.calibration {
         return samples
@@ -208,6 +284,9 @@ fn probes(graph: &Graph, requirements: &Requirements) -> Vec<Vec<f64>> {
             .take(PROBES)
             .map(|s| s.iter().copied().collect())
             .collect();
+    }
+    if let Some(ranges) = &requirements.ranges {
+        return vec![ranges.mean_input.clone()];
     }
     let features: usize = graph.input_shape().iter().product();
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
@@ -249,109 +328,122 @@ impl<E: Into<Error>> From<E> for Attempt {
     }
 }
 
-fn attempt(
-    network: &Network,
-    requirements: &Requirements,
-    scheme: &dyn Scheme,
-    log_n: u32,
-    batch: usize,
-    probes: &[Vec<f64>],
-) -> std::result::Result<Compiled, Attempt> {
-    let depth = network.depth() as usize;
-    let headroom = match requirements.calibration {
-        Some(_) => HEADROOM_BITS,
-        None => BLIND_HEADROOM_BITS,
-    };
-    let request = |bits: u32, value_bits: f64| ChainRequest {
-        log_n,
-        first_bits: bits + (value_bits + headroom).max(0.0).ceil() as u32 + 1,
-        level_bits: vec![bits; depth],
-        security: requirements.security,
-    };
-    let mut bits = FIRST_SCALE_BITS;
-    let first = (*SCALE_BITS.start()..=FIRST_SCALE_BITS)
-        .rev()
-        .step_by(4)
-        .find_map(|b| scheme.profile(&request(b, 4.0)).ok())
-        .map_or_else(|| scheme.profile(&request(*SCALE_BITS.start(), 4.0)), Ok)
-        .map_err(Attempt::Refused)?;
-    let packing = plan(network, &first, batch)?;
-    let Lowered {
-        program,
-        constants,
-        encrypted,
-    } = lower(network, &packing, requirements.weights)?;
-    let program = passes::fuse::run(&passes::levels::run(&program)?);
-    let input = TensorPacking::try_new(
-        INPUT,
-        network.stages[0].shape.clone(),
-        packing.placements[0].clone(),
-    )?;
-    let last = network.output().0;
-    let output = TensorPacking::try_new(
-        OUTPUT,
-        network.stages[last].shape.clone(),
-        packing.placements[last].clone(),
-    )?;
-    let top = girih_he::verify(&program, Level(u8::MAX)).map(|_| top_level(&program))?;
-    debug_assert_eq!(usize::from(top.0), depth);
-    let filled = fill(probes, batch, &input)?;
-    let ranges = clear_ranges(&program, &constants, &encrypted, &filled, top)?;
-    let value_bits = value_bits(&program, &ranges);
-    // Errors shrink in proportion to the scale: two predictions find the bits.
-    let mut profile = first;
-    let mut error = f64::INFINITY;
-    for _ in 0..4 {
-        let chain = request(bits, value_bits);
-        match scheme.profile(&chain) {
-            Ok(p) => profile = p,
-            Err(reason) if error.is_infinite() && bits > *SCALE_BITS.start() => {
-                // The first guess may be too wide for a small ring: predict from a narrower one.
-                bits -= 2;
-                if bits < *SCALE_BITS.start() {
-                    return Err(Attempt::Refused(reason));
+struct Job<'a> {
+    network: &'a Network,
+    ranges: Option<&'a Ranges>,
+    requirements: &'a Requirements,
+    scheme: &'a dyn Scheme,
+    probes: Vec<Vec<f64>>,
+}
+
+impl Job<'_> {
+    fn attempt(&self, log_n: u32, batch: usize) -> std::result::Result<Compiled, Attempt> {
+        let Job {
+            network,
+            ranges: measured,
+            requirements,
+            scheme,
+            probes,
+        } = self;
+        let depth = network.depth() as usize;
+        let headroom = match (&requirements.calibration, &requirements.ranges) {
+            (None, None) => BLIND_HEADROOM_BITS,
+            _ => HEADROOM_BITS,
+        };
+        let request = |bits: u32, value_bits: f64| ChainRequest {
+            log_n,
+            first_bits: bits + (value_bits + headroom).max(0.0).ceil() as u32 + 1,
+            level_bits: vec![bits; depth],
+            security: requirements.security,
+        };
+        let mut bits = FIRST_SCALE_BITS;
+        let first = (*SCALE_BITS.start()..=FIRST_SCALE_BITS)
+            .rev()
+            .step_by(4)
+            .find_map(|b| scheme.profile(&request(b, 4.0)).ok())
+            .map_or_else(|| scheme.profile(&request(*SCALE_BITS.start(), 4.0)), Ok)
+            .map_err(Attempt::Refused)?;
+        let packing = plan(network, &first, batch)?;
+        let Lowered {
+            program,
+            constants,
+            encrypted,
+        } = lower(network, &packing, requirements.weights)?;
+        let program = passes::fuse::run(&passes::levels::run(&program)?);
+        let input = TensorPacking::try_new(
+            INPUT,
+            network.stages[0].shape.clone(),
+            packing.placements[0].clone(),
+        )?;
+        let last = network.output().0;
+        let output = TensorPacking::try_new(
+            OUTPUT,
+            network.stages[last].shape.clone(),
+            packing.placements[last].clone(),
+        )?;
+        let top = girih_he::verify(&program, Level(u8::MAX)).map(|_| top_level(&program))?;
+        debug_assert_eq!(usize::from(top.0), depth);
+        let filled = fill(probes, batch, &input)?;
+        let ranges = clear_ranges(&program, &constants, &encrypted, &filled, top)?;
+        let reached = measured.map_or(0.0, |r| r.output.0.abs().max(r.output.1.abs()));
+        let value_bits = value_bits(&program, &ranges).max(reached.max(1.0).log2());
+        // Errors shrink in proportion to the scale: two predictions find the bits.
+        let mut profile = first;
+        let mut error = f64::INFINITY;
+        for _ in 0..4 {
+            let chain = request(bits, value_bits);
+            match scheme.profile(&chain) {
+                Ok(p) => profile = p,
+                Err(reason) if error.is_infinite() && bits > *SCALE_BITS.start() => {
+                    // The first guess may be too wide for a small ring: predict from a narrower one.
+                    bits -= 2;
+                    if bits < *SCALE_BITS.start() {
+                        return Err(Attempt::Refused(reason));
+                    }
+                    continue;
                 }
-                continue;
+                Err(reason) => return Err(Attempt::Refused(reason)),
             }
-            Err(reason) => return Err(Attempt::Refused(reason)),
+            error = SIGMAS
+                * predicted_std(&program, &constants, &encrypted, &filled, &profile, &output)?;
+            let missing = (error / requirements.precision).log2();
+            let wanted = (f64::from(bits) + missing)
+                .ceil()
+                .max(f64::from(*SCALE_BITS.start())) as u32;
+            if wanted > *SCALE_BITS.end() {
+                return Err(Attempt::Refused(format!(
+                    "a scale of 2^{wanted} would be needed"
+                )));
+            }
+            if missing <= 0.0 && wanted + 1 >= bits {
+                break;
+            }
+            bits = wanted;
         }
-        error =
-            SIGMAS * predicted_std(&program, &constants, &encrypted, &filled, &profile, &output)?;
-        let missing = (error / requirements.precision).log2();
-        let wanted = (f64::from(bits) + missing)
-            .ceil()
-            .max(f64::from(*SCALE_BITS.start())) as u32;
-        if wanted > *SCALE_BITS.end() {
+        if error > requirements.precision {
             return Err(Attempt::Refused(format!(
-                "a scale of 2^{wanted} would be needed"
+                "the predicted error is {error:.1e} at a scale of 2^{bits}"
             )));
         }
-        if missing <= 0.0 && wanted + 1 >= bits {
-            break;
-        }
-        bits = wanted;
+        let chain = request(bits, value_bits);
+        let manifest = girih_he::verify(&program, top)?;
+        let cost = girih_he::price(&program, &profile)?;
+        let report = report::summarise(
+            network, *measured, &packing, &program, &cost, &chain, &profile, error,
+        );
+        Ok(Compiled {
+            name: network.name.clone(),
+            program,
+            constants,
+            encrypted_weights: encrypted,
+            chain,
+            profile,
+            input,
+            output,
+            manifest,
+            report,
+        })
     }
-    if error > requirements.precision {
-        return Err(Attempt::Refused(format!(
-            "the predicted error is {error:.1e} at a scale of 2^{bits}"
-        )));
-    }
-    let chain = request(bits, value_bits);
-    let manifest = girih_he::verify(&program, top)?;
-    let cost = girih_he::price(&program, &profile)?;
-    let report = report::summarise(network, &packing, &program, &cost, &chain, &profile, error);
-    Ok(Compiled {
-        name: network.name.clone(),
-        program,
-        constants,
-        encrypted_weights: encrypted,
-        chain,
-        profile,
-        input,
-        output,
-        manifest,
-        report,
-    })
 }
 
 fn top_level(program: &Program) -> Level {

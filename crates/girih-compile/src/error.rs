@@ -37,13 +37,33 @@ pub enum Error {
     },
     /// A non-polynomial function whose input range is unknown.
     #[error(
-        "{node}: {op} is replaced by a polynomial on the range of its input, which is unknown; give sample inputs (--calibrate X.npy)"
+        "{node}: {op} is replaced by a polynomial on the range of its input, which is unknown; measure it on sample inputs (girih calibrate) and give the file (--ranges R.json), or give \
+         the samples (--calibrate X.npy)"
     )]
     Uncalibrated {
         /// The node.
         node: String,
         /// The operator.
         op: String,
+    },
+    /// Ranges that cannot be used.
+    #[error("ranges: {why}; measure them on this model (girih calibrate)")]
+    Ranges {
+        /// What is wrong.
+        why: String,
+    },
+    /// Answers that no offered plan keeps.
+    #[error(
+        "replacing functions changes {changed:.2} % of the answers and outputs by up to {difference:.1e} with the deepest plans of \
+         at most {depth} levels; more than is asked for: accept more, allow deeper plans, or give more samples"
+    )]
+    Target {
+        /// Estimated share of changed answers, in percent.
+        changed: f64,
+        /// Largest difference of an output.
+        difference: f64,
+        /// Levels allowed for one function.
+        depth: u32,
     },
     /// A fit that failed.
     #[error("{node}: no polynomial for {op} on [{lo:.3}, {hi:.3}]: {why}")]

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use girih_circuits::polynomial::evaluate_unit;
+use girih_circuits::evaluation::evaluate_unit;
 use girih_circuits::{PlainWeights, WeightedSum, WeightedTerm};
 use girih_he::{Constants, Evaluator, Program, Recorder, ValueId};
 use girih_nn::PlacedMap;
@@ -91,9 +91,9 @@ pub fn lower(network: &Network, plan: &PackingPlan, weights: Weights) -> Result<
                 .iter()
                 .map(|v| girih_circuits::power(&recorder, v, *k as usize))
                 .collect::<girih_circuits::Result<_>>()?,
-            StageKind::Polynomial(x, unit) => values[x.0]
+            StageKind::Function(x, plan) => values[x.0]
                 .iter()
-                .map(|v| evaluate_unit(&recorder, &unit.plan, v))
+                .map(|v| evaluate_unit(&recorder, plan, v))
                 .collect::<girih_circuits::Result<_>>()?,
             StageKind::Product(a, b) => values[a.0]
                 .iter()

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 
 use girih_model::{Graph, Node, NodeId, Op};
 use girih_nn::{Affine, Sparse, maps};
+use girih_polyfit::EvaluationPlan;
 
-use crate::activation::{self, Calibration, FittedActivation, UnitPolynomial};
+use crate::ranges::Ranges;
 use crate::{Error, Result};
 
 /// Index of a stage.
@@ -37,8 +38,8 @@ pub enum StageKind {
     Linear(Affine<StageId>),
     /// `x^k` element by element, `⌈log2 k⌉` levels.
     Power(StageId, u32),
-    /// A polynomial on `[-1, 1]` element by element.
-    Polynomial(StageId, UnitPolynomial),
+    /// A plan on `[-1, 1]` element by element; its input map is part of the stage before.
+    Function(StageId, EvaluationPlan),
     /// `a ⊙ b`, one level.
     Product(StageId, StageId),
 }
@@ -50,8 +51,6 @@ pub struct Network {
     pub name: String,
     /// The stages; the last one is the output.
     pub stages: Vec<Stage>,
-    /// The polynomials that replace activations.
-    pub fits: Vec<FittedActivation>,
 }
 
 impl StageKind {
@@ -61,7 +60,7 @@ impl StageKind {
         match self {
             StageKind::Input => Vec::new(),
             StageKind::Linear(map) => map.terms.keys().copied().collect(),
-            StageKind::Power(x, _) | StageKind::Polynomial(x, _) => vec![*x],
+            StageKind::Power(x, _) | StageKind::Function(x, _) => vec![*x],
             StageKind::Product(a, b) if a == b => vec![*a],
             StageKind::Product(a, b) => vec![*a, *b],
         }
@@ -75,9 +74,7 @@ impl StageKind {
             StageKind::Linear(map) if shift_of(map).is_some() => 0,
             StageKind::Linear(_) | StageKind::Product(..) => 1,
             StageKind::Power(_, k) => k.next_power_of_two().trailing_zeros(),
-            StageKind::Polynomial(_, unit) => {
-                u32::try_from(unit.plan.unit_depth()).unwrap_or(u32::MAX)
-            }
+            StageKind::Function(_, plan) => u32::try_from(plan.unit_depth()).unwrap_or(u32::MAX),
         }
     }
 }
@@ -90,19 +87,15 @@ pub fn shift_of(map: &Affine<StageId>) -> Option<StageId> {
 }
 
 impl Network {
-    /// Composes a graph; activations are replaced by polynomials on the ranges of the calibration samples.
+    /// Composes a graph; functions become the plans that the ranges hold for them.
     ///
     /// # Errors
-    /// More than one output, an operator without a homomorphic form, shapes that do not fit, an output that does not
-    /// depend on the input.
-    pub fn from_graph(graph: &Graph, calibration: &Calibration) -> Result<Self> {
-        let measures = graph.nodes.iter().any(|node| needs_fit(&node.op));
+    /// More than one output, an operator without a homomorphic form, a function without a plan, shapes that do not fit,
+    /// an output that does not depend on the input.
+    pub fn from_graph(graph: &Graph, ranges: Option<&Ranges>) -> Result<Self> {
         let mut builder = Builder {
             stages: Vec::new(),
-            fits: Vec::new(),
-            calibration,
-            samples: if measures { &calibration.samples } else { &[] },
-            values: Vec::new(),
+            ranges,
         };
         let mut values: Vec<Affine<StageId>> = Vec::with_capacity(graph.nodes.len());
         let users = graph.users();
@@ -128,7 +121,6 @@ impl Network {
         Ok(Network {
             name: graph.name.clone(),
             stages: reachable(builder.stages, last),
-            fits: builder.fits,
         })
     }
 
@@ -175,9 +167,7 @@ impl StageKind {
             StageKind::Input => input.to_vec(),
             StageKind::Linear(map) => eval_map(map, value),
             StageKind::Power(x, k) => value(*x).iter().map(|v| v.powi(*k as i32)).collect(),
-            StageKind::Polynomial(x, unit) => {
-                value(*x).iter().map(|v| unit.polynomial.eval(*v)).collect()
-            }
+            StageKind::Function(x, plan) => value(*x).iter().map(|v| plan.eval_unit(*v)).collect(),
             StageKind::Product(a, b) => value(*a)
                 .iter()
                 .zip(value(*b))
@@ -199,36 +189,17 @@ fn eval_map<'a>(map: &Affine<StageId>, value: impl Fn(StageId) -> &'a Vec<f64>) 
 
 struct Builder<'a> {
     stages: Vec<Stage>,
-    fits: Vec<FittedActivation>,
-    calibration: &'a Calibration,
-    /// Samples on which ranges are measured; empty if nothing has to be fitted.
-    samples: &'a [Vec<f64>],
-    /// `values[stage][sample]`.
-    values: Vec<Vec<Vec<f64>>>,
+    ranges: Option<&'a Ranges>,
 }
 
 impl Builder<'_> {
     fn push(&mut self, name: &str, shape: &[usize], kind: StageKind) -> StageId {
-        let values = (0..self.samples.len())
-            .map(|k| kind.eval(&self.samples[k], |s| &self.values[s.0][k]))
-            .collect();
-        self.values.push(values);
         self.stages.push(Stage {
             name: name.to_owned(),
             shape: shape.to_vec(),
             kind,
         });
         StageId(self.stages.len() - 1)
-    }
-
-    /// Smallest and largest element of a value over the samples.
-    fn range(&self, value: &Affine<StageId>) -> Option<(f64, f64)> {
-        (0..self.samples.len())
-            .flat_map(|k| eval_map(value, |s| &self.values[s.0][k]))
-            .fold(None, |range, v| {
-                let (lo, hi) = range.unwrap_or((v, v));
-                Some((v.min(lo), v.max(hi)))
-            })
     }
 
     /// The stage that computes a value.
@@ -395,31 +366,32 @@ impl Builder<'_> {
         }
     }
 
-    /// The polynomial of a calibrated activation, on the input scaled to `[-1, 1]`.
+    /// The plan of a replaced function between the maps of its input and its output.
     fn fitted(
         &mut self,
         node: &Node,
         x: &Affine<StageId>,
         source: &Node,
     ) -> Result<Affine<StageId>> {
-        let measured = self.range(x).ok_or_else(|| Error::Uncalibrated {
-            node: node.name.clone(),
-            op: node.op.name().to_owned(),
-        })?;
-        let fit = activation::fit(node, measured, self.calibration)?;
-        let (centre, half) = (
-            (fit.range.1 + fit.range.0) / 2.0,
-            (fit.range.1 - fit.range.0) / 2.0,
-        );
+        let replacement = self
+            .ranges
+            .and_then(|r| r.of(&node.name)?.replacement.as_ref())
+            .ok_or_else(|| Error::Uncalibrated {
+                node: node.name.clone(),
+                op: node.op.name().to_owned(),
+            })?;
         let size = x.size();
-        let scaled = x.then(
-            &Sparse::diagonal(&vec![1.0 / half; size]),
-            &vec![-centre / half; size],
-        );
-        let input = self.materialise(&scaled, source);
-        let unit = fit.unit.clone();
-        self.fits.push(fit);
-        Ok(self.elementwise(node, StageKind::Polynomial(input, unit)))
+        let (scale, shift) = replacement.plan.input_map().unwrap_or((1.0, 0.0));
+        let input = x.then(&Sparse::diagonal(&vec![scale; size]), &vec![shift; size]);
+        let input = self.materialise(&input, source);
+        let value = self.elementwise(node, StageKind::Function(input, replacement.plan.clone()));
+        if (replacement.scale, replacement.shift) == (1.0, 0.0) {
+            return Ok(value);
+        }
+        Ok(value.then(
+            &Sparse::diagonal(&vec![replacement.scale; size]),
+            &vec![replacement.shift; size],
+        ))
     }
 
     /// Rewrites `a·x² + b·x` (element by element) as `a·(x + b/2a)² - b²/4a`.
@@ -528,19 +500,10 @@ fn reachable(stages: Vec<Stage>, last: StageId) -> Vec<Stage> {
                     })
                 }
                 StageKind::Power(x, k) => StageKind::Power(number[&x], k),
-                StageKind::Polynomial(x, plan) => StageKind::Polynomial(number[&x], plan),
+                StageKind::Function(x, plan) => StageKind::Function(number[&x], plan),
                 StageKind::Product(a, b) => StageKind::Product(number[&a], number[&b]),
             };
             stage
         })
         .collect()
-}
-
-/// Whether an operator becomes a polynomial on a calibrated range.
-fn needs_fit(op: &Op) -> bool {
-    match op {
-        Op::Activation(_) => true,
-        Op::Polynomial(c) => c.iter().rposition(|&c| c != 0.0).unwrap_or(0) > 2,
-        _ => false,
-    }
 }

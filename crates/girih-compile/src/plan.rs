@@ -58,7 +58,7 @@ impl<'a> Planner<'a> {
         let mut group: Vec<usize> = (0..network.stages.len()).collect();
         for (i, stage) in network.stages.iter().enumerate() {
             let shared: Vec<usize> = match &stage.kind {
-                StageKind::Power(x, _) | StageKind::Polynomial(x, _) => vec![x.0],
+                StageKind::Power(x, _) | StageKind::Function(x, _) => vec![x.0],
                 StageKind::Product(a, b) => vec![a.0, b.0],
                 StageKind::Linear(map) => shift_of(map).map(|s| s.0).into_iter().collect(),
                 StageKind::Input => Vec::new(),
@@ -100,9 +100,7 @@ impl<'a> Planner<'a> {
             let summed = members
                 .iter()
                 .any(|k| matches!(k, StageKind::Linear(m) if shift_of(m).is_none()));
-            let bounded = !members
-                .iter()
-                .any(|k| matches!(k, StageKind::Polynomial(..)));
+            let bounded = !members.iter().any(|k| matches!(k, StageKind::Function(..)));
             if summed && bounded {
                 let features = stage.shape.iter().product();
                 found.extend(
@@ -379,7 +377,7 @@ impl<'a> Planner<'a> {
                 StageKind::Power(_, k) => {
                     product * f64::from(k.next_power_of_two().trailing_zeros())
                 }
-                StageKind::Polynomial(_, unit) => product * unit.plan.counts().products as f64,
+                StageKind::Function(_, plan) => product * plan.counts().products as f64,
                 StageKind::Linear(_) => self.seconds(Primitive::Add, level),
             }
     }

@@ -6,8 +6,11 @@ use girih_he::{Cost, HeProfile, Level, Primitive, Program};
 use girih_nn::Strategy;
 
 use crate::chain::ChainRequest;
+use crate::effect::Effect;
 use crate::network::{Network, StageKind, shift_of};
 use crate::plan::PackingPlan;
+use crate::ranges::Ranges;
+use crate::replacement::degree;
 
 /// One stage of a plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,23 +33,31 @@ pub struct LayerReport {
     pub primitives: Vec<(Primitive, u64)>,
 }
 
-/// An activation that a polynomial replaces.
+/// A function that a plan of polynomials replaces.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FitReport {
     /// Name of the node.
     pub node: String,
     /// The function.
     pub function: String,
-    /// Degree of the polynomial.
+    /// How the plan was made.
+    pub method: String,
+    /// Degree of the whole plan as a polynomial of its input.
     pub degree: usize,
     /// Levels it consumes.
     pub depth: u32,
+    /// Products of ciphertexts.
+    pub products: usize,
     /// The range it is fitted on.
     pub range: (f64, f64),
     /// The range measured on the calibration samples.
     pub measured: (f64, f64),
     /// Largest error on the range.
     pub max_error: f64,
+    /// Root of the mean squared error over the measured inputs.
+    pub mean_error: f64,
+    /// What it does alone to the output of the plain model, if that was measured.
+    pub alone: Option<Effect>,
 }
 
 /// A plan in words and numbers.
@@ -54,8 +65,10 @@ pub struct FitReport {
 pub struct PlanReport {
     /// The stages.
     pub layers: Vec<LayerReport>,
-    /// The replaced activations.
+    /// The replaced functions.
     pub fits: Vec<FitReport>,
+    /// What all of them do to the output of the plain model, if that was measured.
+    pub together: Option<Effect>,
     /// Levels from input to output.
     pub depth: u32,
     /// Predicted seconds of one evaluation on the profile's threads.
@@ -76,6 +89,7 @@ const BASE_BYTES: u64 = 48 << 20;
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn summarise(
     network: &Network,
+    ranges: Option<&Ranges>,
     plan: &PackingPlan,
     program: &Program,
     cost: &Cost,
@@ -112,23 +126,31 @@ pub(crate) fn summarise(
             }
         })
         .collect();
-    let fits = network
-        .fits
+    let fits = ranges
         .iter()
-        .map(|a| FitReport {
-            node: a.node.clone(),
-            function: a.function.clone(),
-            degree: a.unit.plan.degree(),
-            depth: u32::try_from(a.unit.plan.unit_depth()).unwrap_or(u32::MAX),
-            range: a.range,
-            measured: a.measured,
-            max_error: a.max_error,
+        .flat_map(|r| &r.activations)
+        .filter_map(|a| {
+            let replacement = a.replacement.as_ref()?;
+            Some(FitReport {
+                node: a.node.clone(),
+                function: a.function.clone(),
+                method: replacement.method.clone(),
+                degree: replacement.degree(),
+                depth: replacement.depth(),
+                products: replacement.plan.counts().products,
+                range: a.range,
+                measured: a.measured,
+                max_error: replacement.max_error,
+                mean_error: replacement.mean_error,
+                alone: a.alone,
+            })
         })
         .collect();
     let table_bytes = (profile.log_scale.len() as u64 + 4) * (1 << chain.log_n) * 8 * 4;
     PlanReport {
         layers,
         fits,
+        together: ranges.and_then(|r| r.together),
         depth: network.depth(),
         predicted_seconds: cost.seconds(),
         predicted_error,
@@ -161,11 +183,15 @@ fn operation(kind: &StageKind, plan: &PackingPlan, i: usize) -> String {
             )
         }),
         StageKind::Power(_, k) => format!("power {k}"),
-        StageKind::Polynomial(_, unit) => {
+        StageKind::Function(_, plan) => {
+            let kind = match plan.steps() {
+                [_] => "polynomial",
+                _ => "composition",
+            };
             format!(
-                "polynomial of degree {}, {} products",
-                unit.plan.degree(),
-                unit.plan.counts().products
+                "{kind} of degree {}, {} products",
+                degree(plan),
+                plan.counts().products
             )
         }
         StageKind::Product(..) => "product".into(),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use girih_compile::{
-    Calibration, ChainRequest, Compiled, INPUT, Network, Requirements, Scheme, Weights, compile,
+    ChainRequest, Compiled, INPUT, Network, Ranges, Requirements, Scheme, Weights, compile,
+    replacements,
 };
 use girih_he::{ClearEvaluator, HeProfile, Inst, Level, Leveled, NoiseProfile, Primitive};
 use girih_model::{ActivationKind, Graph, GraphBuilder, Op};
@@ -157,7 +158,7 @@ fn residual() -> Graph {
 }
 
 /// Runs the compiled program in clear on a batch and returns the largest difference to the plain model.
-fn difference(graph: &Graph, compiled: &Compiled, calibration: &Calibration) -> f64 {
+fn difference(graph: &Graph, compiled: &Compiled, ranges: Option<&Ranges>) -> f64 {
     let batch = compiled.input.batch();
     let features: usize = graph.input_shape().iter().product();
     let mut shape = vec![batch];
@@ -196,12 +197,12 @@ fn difference(graph: &Graph, compiled: &Compiled, calibration: &Calibration) -> 
     .expect("runs");
     let tiles: Vec<Vec<f64>> = outputs.iter().map(|(_, v)| v.values().to_vec()).collect();
     let y = compiled.output.unpack(&tiles, batch).expect("unpacks");
-    let expected: Vec<f64> = if calibration.samples.is_empty() {
+    let expected: Vec<f64> = if ranges.is_none() {
         let plain = girih_model::reference::run(graph, &x).expect("reference");
         plain.iter().copied().collect()
     } else {
         // The oracle with the activations replaced.
-        let network = Network::from_graph(graph, calibration).expect("composes");
+        let network = Network::from_graph(graph, ranges).expect("composes");
         let rows = x.as_slice().expect("contiguous").chunks(features);
         rows.flat_map(|r| network.run(r)).collect()
     };
@@ -232,7 +233,7 @@ fn cryptonets_compiles_to_five_levels_and_few_rotations() {
             compiled.report
         );
         assert_eq!(compiled.report.depth, 5);
-        assert!(difference(&graph, &compiled, &Calibration::none()) < 1e-9);
+        assert!(difference(&graph, &compiled, None) < 1e-9);
         assert!(
             compiled.manifest.rotations.len() < 120,
             "{} rotation keys",
@@ -256,7 +257,7 @@ fn residual_networks_take_one_level_for_each_affine_part() {
         .expect("compiles");
         eprintln!("batch {batch}: {:?}\n{}", compiled.chain, compiled.report);
         assert_eq!(compiled.report.depth, 5);
-        assert!(difference(&graph, &compiled, &Calibration::none()) < 1e-9);
+        assert!(difference(&graph, &compiled, None) < 1e-9);
         // The quadratic in elementary operators became one square: no tensor is read at two levels.
         let drops = |i: &&Inst| matches!(i.op, girih_he::Op::DropTo(..));
         assert_eq!(compiled.program.insts.iter().filter(drops).count(), 0);
@@ -308,7 +309,7 @@ fn activations_become_polynomials_on_the_range_of_the_samples() {
         .expect_err("needs samples")
         .to_string();
     assert!(
-        missing.contains("relu") && missing.contains("--calibrate"),
+        missing.contains("relu") && missing.contains("girih calibrate"),
         "{missing}"
     );
     let requirements = Requirements {
@@ -323,6 +324,6 @@ fn activations_become_polynomials_on_the_range_of_the_samples() {
     for fit in &compiled.report.fits {
         assert!(fit.range.0 <= fit.measured.0 && fit.measured.1 <= fit.range.1 && fit.degree == 7);
     }
-    let calibration = Calibration::new(&samples, requirements.range_margin, requirements.degree);
-    assert!(difference(&graph, &compiled, &calibration) < 1e-9);
+    let ranges = replacements(&graph, &requirements).expect("fits");
+    assert!(difference(&graph, &compiled, ranges.as_ref()) < 1e-9);
 }

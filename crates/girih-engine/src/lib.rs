@@ -25,7 +25,8 @@ pub use executor::{Executor, Progress, Run};
 pub use local::{Comparison, LocalSession, Phase, Watch, arg_max, check_ranges, infer_clear};
 pub use metrics::{LayerTiming, Share, Timings, peak_bytes, resident_bytes};
 pub use report::{
-    Explanation, FittedFunction, KeyReport, ParamsReport, PlannedLayer, RunReport, key_reports,
+    EffectReport, Explanation, FittedFunction, KeyReport, ParamsReport, PlannedLayer, RunReport,
+    key_reports,
 };
 pub use scheme::{CkksScheme, INSECURE, security, spec};
 pub use server::{

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use girih_ckks::cost::{MachineSpeed, profile};
 use girih_ckks::wire::{ciphertext_len, evaluation_keys_len};
 use girih_ckks::{KeyId, Params};
-use girih_compile::Compiled;
+use girih_compile::{Compiled, Effect};
 use girih_he::{KeyManifest, price};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::metrics::LayerTiming;
@@ -134,14 +134,70 @@ pub struct FittedFunction {
     pub node: String,
     /// The function.
     pub function: String,
-    /// Degree of the polynomial.
+    /// How the plan was made.
+    pub method: String,
+    /// Degree of the whole plan as a polynomial of its input.
     pub degree: usize,
+    /// Levels it consumes.
+    pub depth: u32,
+    /// Products of ciphertexts.
+    pub products: usize,
     /// The range it is fitted on.
     pub range: (f64, f64),
     /// The range measured on the calibration samples.
     pub measured: (f64, f64),
     /// Largest error on the range.
     pub max_error: f64,
+    /// Root of the mean squared error over the measured inputs.
+    pub mean_error: f64,
+    /// What it does alone to the output of the plain model; null if that was not measured.
+    pub alone: Option<EffectReport>,
+}
+
+/// What replacements do to the answers of the plain model.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EffectReport {
+    /// Samples.
+    pub samples: usize,
+    /// Largest difference of an output.
+    pub max_difference: f64,
+    /// Root of the mean squared difference of the outputs.
+    pub rms_difference: f64,
+    /// Share of the samples with the plain model's answer.
+    pub agreement: f64,
+    /// Estimated share of answers that change on samples like these.
+    pub changed: f64,
+    /// Share of right answers of the plain model; null without labels.
+    pub plain_accuracy: Option<f64>,
+    /// Share of right answers with the replacements; null without labels.
+    pub accuracy: Option<f64>,
+}
+
+impl From<Effect> for EffectReport {
+    fn from(e: Effect) -> Self {
+        EffectReport {
+            samples: e.samples,
+            max_difference: e.max_difference,
+            rms_difference: e.rms_difference,
+            agreement: e.agreement,
+            changed: e.changed,
+            plain_accuracy: e.accuracy.map(|a| a.0),
+            accuracy: e.accuracy.map(|a| a.1),
+        }
+    }
+}
+
+impl From<EffectReport> for Effect {
+    fn from(e: EffectReport) -> Self {
+        Effect {
+            samples: e.samples,
+            max_difference: e.max_difference,
+            rms_difference: e.rms_difference,
+            agreement: e.agreement,
+            changed: e.changed,
+            accuracy: e.plain_accuracy.zip(e.accuracy),
+        }
+    }
 }
 
 /// What is known before any key exists.
@@ -174,6 +230,8 @@ pub struct Explanation {
     pub layers: Vec<PlannedLayer>,
     /// The replaced functions.
     pub fits: Vec<FittedFunction>,
+    /// What all of them together do to the output of the plain model; null if that was not measured.
+    pub together: Option<EffectReport>,
     /// The evaluation keys.
     pub keys: Vec<KeyReport>,
 }
@@ -233,12 +291,18 @@ impl Explanation {
                 .map(|f| FittedFunction {
                     node: f.node.clone(),
                     function: f.function.clone(),
+                    method: f.method.clone(),
                     degree: f.degree,
+                    depth: f.depth,
+                    products: f.products,
                     range: f.range,
                     measured: f.measured,
                     max_error: f.max_error,
+                    mean_error: f.mean_error,
+                    alone: f.alone.map(EffectReport::from),
                 })
                 .collect(),
+            together: compiled.report.together.map(EffectReport::from),
             keys,
         })
     }

@@ -5,6 +5,8 @@
 
 mod kernels;
 
+use std::collections::BTreeMap;
+
 use crate::error::{ModelError, Result};
 use crate::graph::{Graph, NodeId};
 use crate::op::Op;
@@ -60,6 +62,66 @@ pub fn run_all(graph: &Graph, input: &ArrayD<f64>) -> Result<Vec<ArrayD<f64>>> {
             })
         })
         .collect()
+}
+
+/// Functions of one element that stand in for the operators of some nodes.
+pub type Substitutes<'a> = BTreeMap<NodeId, &'a (dyn Fn(f64) -> f64 + Sync)>;
+
+/// The first output, batch first, with other functions in place of some nodes' operators.
+///
+/// # Errors
+/// As [`run`]. A substitute for a node that does not read and return equal shapes is ignored.
+pub fn run_with(
+    graph: &Graph,
+    input: &ArrayD<f64>,
+    substitutes: &Substitutes<'_>,
+) -> Result<ArrayD<f64>> {
+    let plan = Plan::new(graph)?;
+    let items = plan.items(input)?;
+    let output = graph.outputs.first().copied().unwrap_or(NodeId(0));
+    let per_item: Vec<Vec<f64>> = items
+        .par_iter()
+        .map(|x| {
+            let mut result = Vec::new();
+            plan.run_item_with(x, substitutes, |id, values| {
+                if id == output {
+                    result = values.to_vec();
+                }
+            });
+            result
+        })
+        .collect();
+    let mut shape = vec![items.len()];
+    shape.extend(&graph.node(output).shape);
+    ArrayD::from_shape_vec(IxDyn(&shape), per_item.concat()).map_err(|e| ModelError::Graph {
+        node: output.0,
+        reason: e.to_string(),
+    })
+}
+
+/// Collects something about every node's result over a batch, with other functions in place of some nodes' operators.
+///
+/// `see` is called once for every item and node with a state that `start` made; `join` joins states in any order.
+///
+/// # Errors
+/// As [`run_with`].
+pub fn observe<T: Send>(
+    graph: &Graph,
+    input: &ArrayD<f64>,
+    substitutes: &Substitutes<'_>,
+    start: impl Fn() -> T + Sync + Send,
+    see: impl Fn(&mut T, NodeId, &[f64]) + Sync + Send,
+    join: impl Fn(T, T) -> T + Sync + Send,
+) -> Result<T> {
+    let plan = Plan::new(graph)?;
+    let items = plan.items(input)?;
+    Ok(items
+        .par_iter()
+        .fold(&start, |mut state, x| {
+            plan.run_item_with(x, substitutes, |id, values| see(&mut state, id, values));
+            state
+        })
+        .reduce(&start, &join))
 }
 
 /// Smallest and largest value of every node's result over a batch.
@@ -186,7 +248,16 @@ impl<'a> Plan<'a> {
     }
 
     /// Runs one item and shows every node's result once.
-    fn run_item(&self, x: &[f64], mut show: impl FnMut(NodeId, &[f64])) {
+    fn run_item(&self, x: &[f64], show: impl FnMut(NodeId, &[f64])) {
+        self.run_item_with(x, &Substitutes::new(), show);
+    }
+
+    fn run_item_with(
+        &self,
+        x: &[f64],
+        substitutes: &Substitutes<'_>,
+        mut show: impl FnMut(NodeId, &[f64]),
+    ) {
         let mut values: Vec<Option<Vec<f64>>> = vec![None; self.graph.nodes.len()];
         for node in &self.graph.nodes {
             let result = if matches!(node.op, Op::Input) {
@@ -200,7 +271,12 @@ impl<'a> Plan<'a> {
                         (value, self.graph.node(*i).shape.as_slice())
                     })
                     .collect();
-                kernels::apply(&node.op, &operands, &node.shape)
+                match (substitutes.get(&node.id), operands[..].first()) {
+                    (Some(f), Some((x, shape))) if *shape == node.shape => {
+                        x.iter().map(|v| f(*v)).collect()
+                    }
+                    _ => kernels::apply(&node.op, &operands, &node.shape),
+                }
             };
             show(node.id, &result);
             values[node.id.0] = Some(result);
@@ -250,6 +326,36 @@ mod tests {
         let second = ranges(&g, &x.select(ndarray::Axis(0), &[1])).unwrap();
         assert_eq!(first.union(&second), r);
         assert_eq!(r.of(NodeId(1)), [-7.0, 3.5]);
+    }
+
+    #[test]
+    fn substitutes_stand_in_and_results_are_observed() {
+        let g = small();
+        let x = Array::from_shape_vec(IxDyn(&[2, 2]), vec![1.0, 1.0, -2.0, 0.25]).unwrap();
+        let double = |v: f64| 2.0 * v;
+        let substitutes = Substitutes::from([(NodeId(2), &double as &(dyn Fn(f64) -> f64 + Sync))]);
+        // The relu becomes a doubling: 2 (W x + b) + x.
+        let out = run_with(&g, &x, &substitutes).unwrap();
+        assert_eq!(out.as_slice().unwrap(), [8.0, -1.0, -4.0, -13.75]);
+        assert_eq!(
+            run_with(&g, &x, &Substitutes::new()).unwrap(),
+            run(&g, &x).unwrap()
+        );
+        let seen = observe(
+            &g,
+            &x,
+            &substitutes,
+            || 0.0,
+            |sum, id, values| {
+                *sum += if id == NodeId(2) {
+                    values.iter().sum()
+                } else {
+                    0.0
+                }
+            },
+            |a, b| a + b,
+        );
+        assert_eq!(seen.unwrap(), 2.0 * (3.5 - 1.0 - 1.0 - 7.0));
     }
 
     #[test]

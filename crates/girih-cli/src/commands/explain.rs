@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use girih_engine::Explanation;
 use girih_engine::files::{self, Access};
+use girih_engine::{EffectReport, Explanation, FittedFunction};
 
 use ndarray::ArrayD;
 use rand_chacha::ChaCha20Rng;
@@ -70,6 +70,76 @@ fn made_up(shape: &[usize]) -> ArrayD<f64> {
     ArrayD::from_shape_simple_fn(shape, || f64::from(rng.next_u32()) / f64::from(u32::MAX))
 }
 
+/// The table of replaced functions and what they do to the plain model.
+pub(crate) fn print_fits(fits: &[FittedFunction], together: Option<&EffectReport>) {
+    if fits.is_empty() {
+        return;
+    }
+    let rows = fits.iter().map(|f| {
+        [
+            f.node.clone(),
+            f.function.clone(),
+            f.method.clone(),
+            format!("[{:.3}, {:.3}]", f.range.0, f.range.1),
+            format!("[{:.3}, {:.3}]", f.measured.0, f.measured.1),
+            f.depth.to_string(),
+            f.products.to_string(),
+            format!("{:.1e}", f.max_error),
+            format!("{:.1e}", f.mean_error),
+            f.alone
+                .map_or_else(|| "-".into(), |a| format!("{:.1e}", a.max_difference)),
+            f.alone
+                .map_or_else(|| "-".into(), |a| format!("{:.2} %", 100.0 * a.changed)),
+        ]
+    });
+    println!("functions replaced by polynomials");
+    println!(
+        "{}",
+        table(
+            [
+                "node",
+                "function",
+                "plan",
+                "fitted on",
+                "measured",
+                "depth",
+                "products",
+                "max error",
+                "mean error",
+                "output moves",
+                "answers change",
+            ],
+            rows,
+            3
+        )
+    );
+    match together {
+        Some(t) => println!("{}\n", words(t)),
+        None => println!("their effect on the answers was not measured: see girih calibrate\n"),
+    }
+}
+
+/// An effect in one sentence.
+pub(crate) fn words(t: &EffectReport) -> String {
+    let accuracy = match (t.plain_accuracy, t.accuracy) {
+        (Some(plain), Some(found)) => format!(
+            "; right answers: {:.2} % of the plain model, {:.2} % with them",
+            100.0 * plain,
+            100.0 * found
+        ),
+        _ => String::new(),
+    };
+    format!(
+        "all together, on {} samples of the plain model: outputs move by at most {:.1e} (rms {:.1e}), same answer for {:.2} %, \
+         {:.3} % of the answers change by estimate{accuracy}",
+        t.samples,
+        t.max_difference,
+        t.rms_difference,
+        100.0 * t.agreement,
+        100.0 * t.changed
+    )
+}
+
 fn print(model: &Model, e: &Explanation) {
     println!("{}\n", model.graph);
     let rows = e.layers.iter().map(|l| {
@@ -103,34 +173,7 @@ fn print(model: &Model, e: &Explanation) {
             3
         )
     );
-    if !e.fits.is_empty() {
-        let rows = e.fits.iter().map(|f| {
-            [
-                f.node.clone(),
-                f.function.clone(),
-                f.degree.to_string(),
-                format!("[{:.3}, {:.3}]", f.range.0, f.range.1),
-                format!("[{:.3}, {:.3}]", f.measured.0, f.measured.1),
-                format!("{:.1e}", f.max_error),
-            ]
-        });
-        println!("functions replaced by polynomials");
-        println!(
-            "{}\n",
-            table(
-                [
-                    "node",
-                    "function",
-                    "degree",
-                    "fitted on",
-                    "measured",
-                    "error"
-                ],
-                rows,
-                2
-            )
-        );
-    }
+    print_fits(&e.fits, e.together.as_ref());
     println!("{}\n", model.params);
     let rows = e
         .keys

@@ -1,5 +1,6 @@
 //! One file a command, and the options that several of them share.
 
+pub(crate) mod calibrate;
 pub(crate) mod compile;
 pub(crate) mod decrypt;
 pub(crate) mod encrypt;
@@ -14,9 +15,9 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use girih_ckks::Params;
-use girih_compile::{Compiled, Requirements, Weights, compile};
-use girih_engine::files::Overwrite;
-use girih_engine::{CkksScheme, INSECURE, spec};
+use girih_compile::{Compiled, Requirements, Target, Weights, compile};
+use girih_engine::files::{self, Overwrite};
+use girih_engine::{CkksScheme, INSECURE, ModelDigest, ranges_from_json, spec};
 use girih_model::Graph;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -32,12 +33,20 @@ pub(crate) struct CompileOptions {
     /// Largest error of an output value (six standard deviations of the predicted noise).
     #[arg(long, default_value_t = 1e-3)]
     pub(crate) precision: f64,
-    /// Sample inputs on which the ranges of functions are measured that polynomials replace.
+    /// Sample inputs: ranges of the functions that polynomials replace are measured on them, and plans are chosen.
     #[arg(long, value_name = "X.npy")]
     pub(crate) calibrate: Option<PathBuf>,
-    /// Degree of the polynomials that replace functions; chosen by function and range without it.
-    #[arg(long)]
+    /// Ranges and plans that `girih calibrate` wrote for this model.
+    #[arg(long, value_name = "R.json")]
+    pub(crate) ranges: Option<PathBuf>,
+    /// Measured ranges are widened by this factor about their centres (with --calibrate).
+    #[arg(long, default_value_t = 1.25)]
+    pub(crate) margin: f64,
+    /// Degree of the polynomials that replace functions, instead of a choice by their effect.
+    #[arg(long, conflicts_with_all = ["target_loss", "target_error"])]
     pub(crate) degree: Option<usize>,
+    #[command(flatten)]
+    pub(crate) target: TargetOptions,
     /// Keeps the weights from the server: they become further encrypted inputs.
     #[arg(long)]
     pub(crate) encrypt_weights: bool,
@@ -47,6 +56,36 @@ pub(crate) struct CompileOptions {
     /// Most mebibytes the evaluation may use; what the system has available without it.
     #[arg(long, value_name = "MIB")]
     pub(crate) max_memory: Option<u64>,
+}
+
+/// What replacing functions may do to the answers of the plain model.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TargetOptions {
+    /// Most answers that may change, in percent; with labels also most right answers that may be lost. 0.2 without it.
+    #[arg(long, value_name = "PERCENT")]
+    pub(crate) target_loss: Option<f64>,
+    /// Largest difference of an output; for models with one output 1 % of the spread of its values without it.
+    #[arg(long, value_name = "E")]
+    pub(crate) target_error: Option<f64>,
+    /// Most levels of one function: plans deeper than 6 may be compositions. 6 without it.
+    #[arg(long, value_name = "LEVELS")]
+    pub(crate) max_depth: Option<u32>,
+}
+
+impl TargetOptions {
+    /// Whether a target is asked for.
+    pub(crate) fn given(&self) -> bool {
+        self.target_loss.is_some() || self.target_error.is_some() || self.max_depth.is_some()
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        let default = Target::default();
+        Target {
+            loss: self.target_loss.map_or(default.loss, |p| p / 100.0),
+            error: self.target_error,
+            max_depth: self.max_depth.unwrap_or(default.max_depth),
+        }
+    }
 }
 
 fn security_bits(text: &str) -> Result<u32, String> {
@@ -72,10 +111,17 @@ impl CompileOptions {
     /// needs some.
     pub(crate) fn compile(
         &self,
-        graph: Graph,
+        (graph, digest): (Graph, ModelDigest),
         fallback: Option<(&ndarray::ArrayD<f64>, &str)>,
     ) -> anyhow::Result<Model> {
         let begin = Instant::now();
+        let ranges = match &self.ranges {
+            Some(path) => Some(
+                ranges_from_json(&files::read(path)?, &digest)
+                    .with_context(|| path.display().to_string())?,
+            ),
+            None => None,
+        };
         let mut calibration = match &self.calibrate {
             Some(path) => Some(
                 girih_engine::with_batch(graph.input_shape(), npy::read(path)?)
@@ -87,9 +133,11 @@ impl CompileOptions {
             .nodes
             .iter()
             .any(|n| matches!(n.op, girih_model::Op::Activation(_)));
-        if let (None, true, Some((samples, what))) = (&calibration, replaces, fallback) {
+        let known = calibration.is_some() || ranges.is_some();
+        if let (false, true, Some((samples, what))) = (known, replaces, fallback) {
             eprintln!(
-                "note: no --calibrate samples; the ranges of replaced functions are measured on {what}"
+                "note: neither --ranges (see girih calibrate) nor --calibrate samples; the ranges of replaced functions are \
+                 measured on {what}"
             );
             calibration = Some(samples.clone());
         }
@@ -103,6 +151,9 @@ impl CompileOptions {
                 Weights::Plain
             },
             calibration,
+            ranges,
+            range_margin: self.margin,
+            target: self.target.given().then(|| self.target.target()),
             degree: self.degree,
             max_memory: self
                 .max_memory
@@ -122,9 +173,11 @@ impl CompileOptions {
 }
 
 /// Reads an ONNX file.
-pub(crate) fn load(path: &Path) -> anyhow::Result<Graph> {
-    girih_model::load_onnx(path)
-        .with_context(|| format!("cannot read the model {}", path.display()))
+pub(crate) fn load_with_digest(path: &Path) -> anyhow::Result<(Graph, ModelDigest)> {
+    let cannot = || format!("cannot read the model {}", path.display());
+    let graph = girih_model::load_onnx(path).with_context(cannot)?;
+    let digest = ModelDigest::of(&files::read(path).with_context(cannot)?);
+    Ok((graph, digest))
 }
 
 /// What Linux says can be had without swapping; `None` elsewhere.

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{compile, decrypt, encrypt, evaluate, explain, infer, keygen, params};
+use commands::{calibrate, compile, decrypt, encrypt, evaluate, explain, infer, keygen, params};
 
 /// A trained network answers on encrypted inputs.
 #[derive(Debug, Parser)]
@@ -35,6 +35,8 @@ enum Command {
     Decrypt(decrypt::Args),
     /// All roles in one go.
     Infer(infer::Args),
+    /// Measures what the functions of a model read, and chooses the polynomials that replace them.
+    Calibrate(calibrate::Args),
     /// Prints graph, plan, parameters, keys, predicted time and memory, before any key exists.
     Explain(explain::Args),
     /// Prints the security table and the named parameter sets.
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Decrypt(args) => decrypt::run(&args),
         Command::Infer(args) => infer::run(&args),
+        Command::Calibrate(args) => calibrate::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Params(args) => params::run(&args),
     };

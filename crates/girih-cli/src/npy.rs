@@ -30,6 +30,52 @@ fn parse(bytes: &[u8]) -> anyhow::Result<ArrayD<f64>> {
     }
 }
 
+/// Reads classes: an array `[samples]` of integers.
+pub(crate) fn read_labels(path: &Path) -> anyhow::Result<Vec<usize>> {
+    let bytes = files::read(path)?;
+    parse_labels(&bytes).with_context(|| format!("{} holds no usable labels", path.display()))
+}
+
+fn parse_labels(bytes: &[u8]) -> anyhow::Result<Vec<usize>> {
+    plausible(bytes)?;
+    fn try_as<T>(bytes: &[u8]) -> anyhow::Result<Option<Vec<usize>>>
+    where
+        T: ndarray_npy::ReadableElement + TryInto<usize> + Copy + std::fmt::Display,
+    {
+        let values = match ArrayD::<T>::read_npy(Cursor::new(bytes)) {
+            Err(ReadNpyError::WrongDescriptor(_)) => return Ok(None),
+            result => result?,
+        };
+        if values.ndim() != 1 {
+            bail!(
+                "their shape is {:?}; one label a sample is needed",
+                values.shape()
+            );
+        }
+        let label = |v: &T| (*v).try_into().ok();
+        let labels: Option<Vec<usize>> = values.iter().map(label).collect();
+        labels
+            .map(Some)
+            .with_context(|| "a label is negative".to_string())
+    }
+    let labels = [
+        try_as::<u8>,
+        try_as::<i64>,
+        try_as::<i32>,
+        try_as::<u16>,
+        try_as::<u32>,
+        try_as::<u64>,
+        try_as::<i16>,
+        try_as::<i8>,
+    ];
+    for read in labels {
+        if let Some(labels) = read(bytes)? {
+            return Ok(labels);
+        }
+    }
+    bail!("integers are needed")
+}
+
 /// Refuses a header that promises more values than the file has bytes, before memory is taken for them.
 fn plausible(bytes: &[u8]) -> anyhow::Result<()> {
     if !bytes.starts_with(b"\x93NUMPY") {

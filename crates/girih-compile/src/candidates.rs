@@ -1,7 +1,8 @@
 //! Plans that may replace a function, one for each depth: least squares where the measured inputs are.
 
-use girih_model::{Graph, Node, Op};
-use girih_polyfit::{EvaluationPlan, Interval, Polynomial, Sample, fit_samples};
+use girih_model::{ActivationKind, Graph, Node, Op};
+use girih_polyfit::chooser::{self, Method, Request};
+use girih_polyfit::{Density, EvaluationPlan, Function, Interval, Polynomial, Sample, fit_samples};
 
 use crate::ranges::ActivationRange;
 use crate::replacement::{Output, Replacement, failed, function, interpolant, output_of};
@@ -25,7 +26,8 @@ const ROUNDING: f64 = 1e-11;
 ///
 /// For each depth `k` all degrees that it holds are fitted, on the range and on the smallest symmetric interval around
 /// it (where relu, Gelu, sigmoid or tanh lose half of their coefficients); the least error over the measured inputs
-/// wins, and among equals the fewest products.
+/// wins, and among equals the fewest products. Compositions, of which `girih_polyfit::chooser` has several, are tried
+/// if plans deeper than any single polynomial are allowed.
 ///
 /// # Errors
 /// A function that is not finite on the range.
@@ -48,10 +50,22 @@ pub(crate) fn candidates(
     let whole = Interval::try_new(at.range.0, at.range.1).map_err(fail)?;
     let bound = at.range.0.abs().max(at.range.1.abs());
     let even = Interval::symmetric(bound).map_err(fail)?;
+    let composed = if max_depth > MAX_POLYNOMIAL_DEPTH {
+        compositions(node, at, even, max_depth, &|name, plan| {
+            Replacement::new(name, plan, &f, at, output)
+        })?
+    } else {
+        Vec::new()
+    };
     let mut front: Vec<Replacement> = Vec::new();
-    for depth in 1..=max_depth.min(MAX_POLYNOMIAL_DEPTH) {
-        let mut best: Option<Replacement> = None;
-        for degree in degrees(depth, output) {
+    for depth in 1..=max_depth {
+        let mut best = composed
+            .iter()
+            .filter(|r| r.depth() == depth)
+            .min_by(|a, b| a.mean_error.total_cmp(&b.mean_error))
+            .cloned();
+        let single = depth <= MAX_POLYNOMIAL_DEPTH;
+        for degree in single.then(|| degrees(depth, output)).into_iter().flatten() {
             for (interval, shape) in [(whole, Shape::Any), (even, Shape::Symmetric)] {
                 let polynomial = least_squares(&f, at, interval, shape, degree).map_err(fail)?;
                 let plan = EvaluationPlan::polynomial(&polynomial).map_err(fail)?;
@@ -73,6 +87,67 @@ pub(crate) fn candidates(
         }
     }
     Ok(front)
+}
+
+/// The compositions that the chooser of polyfit knows for a function.
+fn compositions(
+    node: &Node,
+    at: &ActivationRange,
+    interval: Interval,
+    max_depth: u32,
+    make: &dyn Fn(String, &EvaluationPlan) -> Replacement,
+) -> Result<Vec<Replacement>> {
+    let methods: Vec<Method> = Method::ALL
+        .into_iter()
+        .filter(|m| {
+            let single = [
+                Method::Interpolation,
+                Method::Truncation,
+                Method::LeastSquares,
+            ];
+            !single.contains(m)
+        })
+        .collect();
+    let Some(function) = named(&node.op).filter(|_| !methods.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let fail = |e: girih_polyfit::Error| failed(node, at, &e);
+    let (edges, masses) = at.histogram.bins().fold(
+        (vec![at.histogram.lo()], Vec::new()),
+        |(mut edges, mut masses), (_, right, share)| {
+            edges.push(right);
+            masses.push(share);
+            (edges, masses)
+        },
+    );
+    let density = Density::from_histogram(&edges, &masses)
+        .and_then(|d| d.smoothed_on(interval, FLOOR))
+        .map_err(fail)?;
+    let mut request = Request::new(function, interval, chooser::Target::MeanError(NOISE));
+    request.density = Some(density);
+    request.max_depth = max_depth as usize;
+    request.methods = methods;
+    match chooser::front(&request) {
+        Ok(found) => Ok(found.into_iter().map(|c| make(c.name, &c.plan)).collect()),
+        // None within the depth: single polynomials remain.
+        Err(girih_polyfit::Error::Unreachable { .. }) => Ok(Vec::new()),
+        Err(error) => Err(fail(error)),
+    }
+}
+
+/// The function by its name in polyfit.
+pub(crate) fn named(op: &Op) -> Option<Function> {
+    let Op::Activation(kind) = op else {
+        return None;
+    };
+    match kind {
+        ActivationKind::Relu => Some(Function::Relu),
+        ActivationKind::Sigmoid => Some(Function::Sigmoid),
+        ActivationKind::Tanh => Some(Function::Tanh),
+        ActivationKind::Gelu => Some(Function::Gelu),
+        ActivationKind::GeluTanh => Some(Function::GeluTanh),
+        _ => None,
+    }
 }
 
 /// Whether `a` is preferred at equal depth.
@@ -216,7 +291,7 @@ mod tests {
                     // Better on the measured inputs than the interpolant of as many levels.
                     let plain = interpolant(&graph, node, at, (1 << r.depth()) - 1).unwrap();
                     assert!(
-                        r.mean_error < plain.mean_error,
+                        r.mean_error < plain.mean_error || r.mean_error < 1e-10,
                         "{kind:?}, {}: {:e} {:e}",
                         r.method,
                         r.mean_error,

@@ -35,6 +35,9 @@ impl Default for Target {
 /// Error of a single output relative to its spread where no other is asked for.
 const SINGLE_OUTPUT_ERROR: f64 = 0.01;
 
+/// Errors of plans below this are taken for it: their effect is rounding.
+const LEAST_ERROR: f64 = 1e-12;
+
 impl Target {
     /// Refuses targets that are no numbers.
     ///
@@ -74,7 +77,7 @@ impl Target {
 }
 
 /// What was chosen.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Choice {
     /// Whether the target is met.
     pub met: bool,
@@ -84,10 +87,11 @@ pub struct Choice {
 
 /// Puts a replacement into every entry of the ranges, with its effect alone and that of all together.
 ///
-/// All functions start with their shallowest plan. While the target is missed, the one is raised by a depth whose
-/// error falls most for a level: its own effect on the output is measured, and that of the next plan is predicted from
-/// the errors of the two. Then every function is lowered again where the target stands it. If the deepest plans
-/// miss the target they are kept, and `met` is false.
+/// The squared differences that functions cause at the output are taken to add up, each in proportion to the squared
+/// error of its plan over the measured inputs; the proportion is measured by replacing the function alone. For a
+/// total of levels, the plans of least sum are found by dynamic programming; the least total whose plans, measured
+/// together, meet the target is found by bisection, then lowered further with the proportions measured at the plans
+/// chosen, and function by function. If the deepest plans miss the target they are kept, and `met` is false.
 ///
 /// # Errors
 /// Ranges of another model, functions that no polynomial can replace.
@@ -100,49 +104,29 @@ pub fn choose(
     target.check()?;
     ranges.check(graph)?;
     let nodes = replaced(graph);
+    let fronts = nodes
+        .iter()
+        .zip(&ranges.activations)
+        .map(|(n, a)| {
+            let front = candidates(graph, n, a, target.max_depth)?;
+            if front.is_empty() {
+                return Err(Error::Operator {
+                    node: n.name.clone(),
+                    op: n.op.name().to_owned(),
+                });
+            }
+            Ok(front)
+        })
+        .collect::<Result<Vec<_>>>()?;
     let mut search = Search {
         judge,
         nodes: nodes.iter().map(|n| n.id).collect(),
-        fronts: nodes
-            .iter()
-            .zip(&ranges.activations)
-            .map(|(n, a)| {
-                let front = candidates(graph, n, a, target.max_depth)?;
-                if front.is_empty() {
-                    return Err(Error::Operator {
-                        node: n.name.clone(),
-                        op: n.op.name().to_owned(),
-                    });
-                }
-                Ok(front)
-            })
-            .collect::<Result<_>>()?,
+        fronts,
         alone: BTreeMap::new(),
         runs: 0,
     };
-    let mut at = vec![0; nodes.len()];
-    let mut together = search.together(&at)?;
-    while !target.met(judge, &together) {
-        let Some(next) = search.worst(&at)? else {
-            break;
-        };
-        at[next] += 1;
-        together = search.together(&at)?;
-    }
+    let (at, together) = search.run(target)?;
     let met = target.met(judge, &together);
-    if met {
-        for k in search.by_depth(&at) {
-            while at[k] > 0 {
-                at[k] -= 1;
-                let lower = search.together(&at)?;
-                if !target.met(judge, &lower) {
-                    at[k] += 1;
-                    break;
-                }
-                together = lower;
-            }
-        }
-    }
     for (k, activation) in ranges.activations.iter_mut().enumerate() {
         activation.alone = Some(search.alone(k, at[k])?);
         activation.replacement = Some(search.fronts[k][at[k]].clone());
@@ -183,24 +167,89 @@ impl Search<'_> {
         Ok(effect)
     }
 
-    /// The function whose next plan promises most for a level; `None` if all have their deepest.
-    fn worst(&mut self, at: &[usize]) -> Result<Option<usize>> {
-        let mut best: Option<(f64, usize)> = None;
-        for (k, &plan) in at.iter().enumerate() {
-            if plan + 1 == self.fronts[k].len() {
-                continue;
-            }
-            let effect = self.alone(k, plan)?;
-            let (now, next) = (&self.fronts[k][plan], &self.fronts[k][plan + 1]);
-            let ratio = next.mean_error / now.mean_error.max(f64::MIN_POSITIVE);
-            let levels = f64::from(next.depth() - now.depth());
-            let harm = effect.rms_difference.min(f64::MAX.sqrt());
-            let gain = harm * harm * (1.0 - ratio * ratio) / levels;
-            if best.is_none_or(|(g, _)| gain > g) {
-                best = Some((gain, k));
+    /// The plans, and their effect together.
+    fn run(&mut self, target: &Target) -> Result<(Vec<usize>, Effect)> {
+        let middle: Vec<usize> = self.fronts.iter().map(|f| f.len() / 2).collect();
+        let mut harm = self.harm(&middle)?;
+        let depth = |plans: &[Replacement], k: usize| plans[k].depth() as usize;
+        let mut low: usize = self.fronts.iter().map(|f| depth(f, 0)).sum();
+        let mut high: usize = self.fronts.iter().map(|f| depth(f, f.len() - 1)).sum();
+        let mut at: Vec<usize> = self.fronts.iter().map(|f| f.len() - 1).collect();
+        let mut together = self.together(&at)?;
+        if !target.met(self.judge, &together) {
+            return Ok((at, together));
+        }
+        while low < high {
+            let total = usize::midpoint(low, high);
+            let plans = self.plans(total, &harm);
+            let effect = self.together(&plans)?;
+            if target.met(self.judge, &effect) {
+                (at, together, high) = (plans, effect, total);
+            } else {
+                low = total + 1;
             }
         }
-        Ok(best.map(|(_, k)| k))
+        // What the plans chosen do alone shows better how levels are shared out.
+        loop {
+            harm = self.harm(&at)?;
+            let total: usize = (0..at.len()).map(|k| depth(&self.fronts[k], at[k])).sum();
+            let plans = self.plans(total.saturating_sub(1), &harm);
+            let fewer = plans.iter().zip(&at).any(|(a, b)| a < b);
+            let effect = self.together(&plans)?;
+            if !fewer || !target.met(self.judge, &effect) {
+                break;
+            }
+            (at, together) = (plans, effect);
+        }
+        for k in self.by_depth(&at) {
+            while at[k] > 0 {
+                at[k] -= 1;
+                let lower = self.together(&at)?;
+                if !target.met(self.judge, &lower) {
+                    at[k] += 1;
+                    break;
+                }
+                together = lower;
+            }
+        }
+        Ok((at, together))
+    }
+
+    /// For every function, the squared difference at the output by squared error of its plan, measured at the plans
+    /// given.
+    fn harm(&mut self, at: &[usize]) -> Result<Vec<f64>> {
+        (0..at.len())
+            .map(|k| {
+                let effect = self.alone(k, at[k])?;
+                let error = self.fronts[k][at[k]].mean_error.max(LEAST_ERROR);
+                Ok((effect.rms_difference / error).powi(2).min(f64::MAX))
+            })
+            .collect()
+    }
+
+    /// The plans of least predicted difference among those of at most `total` levels, or the shallowest of all.
+    fn plans(&self, total: usize, harm: &[f64]) -> Vec<usize> {
+        // best[d]: the least sum with at most d levels for the functions so far, and their plans.
+        let mut best: Vec<Option<(f64, Vec<usize>)>> = vec![Some((0.0, Vec::new())); total + 1];
+        for (front, harm) in self.fronts.iter().zip(harm) {
+            best = (0..=total)
+                .map(|budget| {
+                    let options = front.iter().enumerate().filter_map(|(k, plan)| {
+                        let left = budget.checked_sub(plan.depth() as usize)?;
+                        let (sum, plans) = best[left].as_ref()?;
+                        let error = plan.mean_error.max(LEAST_ERROR);
+                        Some((sum + harm * error * error, plans, k))
+                    });
+                    let (sum, plans, k) = options.min_by(|a, b| a.0.total_cmp(&b.0))?;
+                    let mut plans = plans.clone();
+                    plans.push(k);
+                    Some((sum, plans))
+                })
+                .collect();
+        }
+        best.pop()
+            .flatten()
+            .map_or_else(|| vec![0; self.fronts.len()], |(_, plans)| plans)
     }
 
     /// The functions, the deepest plans first.

@@ -133,7 +133,7 @@ pub fn compile(
         ranges: ranges.as_ref(),
         requirements,
         scheme,
-        probes: probes(graph, requirements),
+        probes: probes(graph, requirements, ranges.as_ref()),
     };
     let mut best: Option<Compiled> = None;
     let mut fitting = 0;
@@ -277,7 +277,7 @@ pub fn replacements(graph: &Graph, requirements: &Requirements) -> Result<Option
 
 /// Samples for predictions: from the calibration, the mean input of the ranges, or a fixed pseudo-random pattern in
 /// `[0, 1)`.
-fn probes(graph: &Graph, requirements: &Requirements) -> Vec<Vec<f64>> {
+fn probes(graph: &Graph, requirements: &Requirements, ranges: Option<&Ranges>) -> Vec<Vec<f64>> {
     if let Some(samples) = &requirements.calibration {
         return samples
             .axis_iter(Axis(0))
@@ -285,7 +285,7 @@ fn probes(graph: &Graph, requirements: &Requirements) -> Vec<Vec<f64>> {
             .map(|s| s.iter().copied().collect())
             .collect();
     }
-    if let Some(ranges) = &requirements.ranges {
+    if let Some(ranges) = ranges {
         return vec![ranges.mean_input.clone()];
     }
     let features: usize = graph.input_shape().iter().product();
@@ -346,7 +346,7 @@ impl Job<'_> {
             probes,
         } = self;
         let depth = network.depth() as usize;
-        let headroom = match (&requirements.calibration, &requirements.ranges) {
+        let headroom = match (&requirements.calibration, measured) {
             (None, None) => BLIND_HEADROOM_BITS,
             _ => HEADROOM_BITS,
         };

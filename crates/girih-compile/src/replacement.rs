@@ -1,9 +1,10 @@
 //! What replaces a function: an evaluation plan between two affine maps that neighbouring layers take in.
 
-use girih_model::{ActivationKind, Graph, Node, NodeId, Op};
+use girih_model::{Graph, Node, NodeId, Op};
 use girih_polyfit::evaluation::{Step, ValueId};
-use girih_polyfit::{EvaluationPlan, Function, Interval, interpolate};
+use girih_polyfit::{EvaluationPlan, Interval, interpolate};
 
+use crate::candidates::named;
 use crate::ranges::{ActivationRange, Histogram};
 use crate::{Error, Result};
 
@@ -184,24 +185,15 @@ pub(crate) fn default_plan(
     let degree = match (degree, &node.op) {
         (_, Op::Polynomial(c)) => c.iter().rposition(|&c| c != 0.0).unwrap_or(0),
         (Some(degree), _) => degree,
-        (None, Op::Activation(kind)) => {
-            let function = match kind {
-                ActivationKind::Relu => Function::Relu,
-                ActivationKind::Sigmoid => Function::Sigmoid,
-                ActivationKind::Tanh => Function::Tanh,
-                ActivationKind::Gelu | ActivationKind::GeluTanh => Function::Gelu,
-                _ => {
-                    return Err(Error::Operator {
-                        node: node.name.clone(),
-                        op: kind.name().to_owned(),
-                    });
-                }
-            };
+        (None, op) => {
+            let function = named(op).ok_or_else(|| Error::Operator {
+                node: node.name.clone(),
+                op: op.name().to_owned(),
+            })?;
             Interval::try_new(at.range.0, at.range.1)
                 .and_then(|interval| function.default_degree(interval))
                 .map_err(|e| failed(node, at, &e))?
         }
-        (None, _) => 0,
     };
     interpolant(graph, node, at, degree)
 }

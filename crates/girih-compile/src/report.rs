@@ -9,7 +9,7 @@ use crate::chain::ChainRequest;
 use crate::effect::Effect;
 use crate::network::{Network, StageKind, shift_of};
 use crate::plan::PackingPlan;
-use crate::ranges::Ranges;
+use crate::ranges::{ActivationRange, Ranges};
 use crate::replacement::degree;
 
 /// One stage of a plan.
@@ -58,6 +58,30 @@ pub struct FitReport {
     pub mean_error: f64,
     /// What it does alone to the output of the plain model, if that was measured.
     pub alone: Option<Effect>,
+}
+
+impl Ranges {
+    /// The functions that have a replacement, as reported.
+    #[must_use]
+    pub fn fits(&self) -> Vec<FitReport> {
+        let fit = |a: &ActivationRange| {
+            let replacement = a.replacement.as_ref()?;
+            Some(FitReport {
+                node: a.node.clone(),
+                function: a.function.clone(),
+                method: replacement.method.clone(),
+                degree: replacement.degree(),
+                depth: replacement.depth(),
+                products: replacement.plan.counts().products,
+                range: a.range,
+                measured: a.measured,
+                max_error: replacement.max_error,
+                mean_error: replacement.mean_error,
+                alone: a.alone,
+            })
+        };
+        self.activations.iter().filter_map(fit).collect()
+    }
 }
 
 /// A plan in words and numbers.
@@ -126,26 +150,7 @@ pub(crate) fn summarise(
             }
         })
         .collect();
-    let fits = ranges
-        .iter()
-        .flat_map(|r| &r.activations)
-        .filter_map(|a| {
-            let replacement = a.replacement.as_ref()?;
-            Some(FitReport {
-                node: a.node.clone(),
-                function: a.function.clone(),
-                method: replacement.method.clone(),
-                degree: replacement.degree(),
-                depth: replacement.depth(),
-                products: replacement.plan.counts().products,
-                range: a.range,
-                measured: a.measured,
-                max_error: replacement.max_error,
-                mean_error: replacement.mean_error,
-                alone: a.alone,
-            })
-        })
-        .collect();
+    let fits = ranges.map_or_else(Vec::new, Ranges::fits);
     let table_bytes = (profile.log_scale.len() as u64 + 4) * (1 << chain.log_n) * 8 * 4;
     PlanReport {
         layers,

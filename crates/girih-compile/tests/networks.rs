@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use girih_compile::{
-    ChainRequest, Compiled, INPUT, Network, Ranges, Requirements, Scheme, Weights, compile,
+    ChainRequest, Compiled, INPUT, Network, Ranges, Requirements, Scheme, Target, Weights, compile,
     replacements,
 };
 use girih_he::{ClearEvaluator, HeProfile, Inst, Level, Leveled, NoiseProfile, Primitive};
@@ -326,4 +326,135 @@ fn activations_become_polynomials_on_the_range_of_the_samples() {
     }
     let ranges = replacements(&graph, &requirements).expect("fits");
     assert!(difference(&graph, &compiled, ranges.as_ref()) < 1e-9);
+}
+
+/// Samples of the relu network, enough to choose plans by.
+fn samples() -> ArrayD<f64> {
+    ArrayD::from_shape_vec(IxDyn(&[64, 1, 8, 8]), values(4096, 0.9, 9)).expect("shape")
+}
+
+#[test]
+fn chosen_plans_meet_the_target_and_cost_fewer_levels_than_fixed_ones() {
+    let graph = relu();
+    let requirements = |target, degree| Requirements {
+        calibration: Some(samples()),
+        target,
+        degree,
+        ..Requirements::default()
+    };
+    let target = Target {
+        loss: 0.02,
+        ..Target::default()
+    };
+    let chosen = compile(&graph, &requirements(Some(target), None), &Prices).expect("compiles");
+    let together = chosen.report.together.expect("measured");
+    assert!(together.changed <= target.loss && together.agreement > 0.9);
+    assert!(chosen.report.fits.iter().all(|f| f.alone.is_some()));
+    let fixed = compile(&graph, &requirements(None, Some(15)), &Prices).expect("compiles");
+    assert_eq!(fixed.report.depth, 11);
+    assert!(
+        chosen.report.depth < fixed.report.depth,
+        "{} levels",
+        chosen.report.depth
+    );
+    // What was chosen is what runs: against the oracle, and from ranges that were kept.
+    let ranges = replacements(&graph, &requirements(Some(target), None)).expect("chooses");
+    assert!(difference(&graph, &chosen, ranges.as_ref()) < 1e-9);
+    let kept = Requirements {
+        ranges,
+        ..Requirements::default()
+    };
+    let again = compile(&graph, &kept, &Prices).expect("compiles");
+    assert_eq!(again.program, chosen.program);
+    // A target that no plan reaches says how near one comes.
+    let strict = Target {
+        loss: 0.0,
+        error: Some(1e-9),
+        max_depth: 3,
+    };
+    let error = compile(&graph, &requirements(Some(strict), None), &Prices).expect_err("strict");
+    assert!(error.to_string().contains("3 levels"), "{error}");
+    for bad in [
+        Target {
+            loss: f64::NAN,
+            ..target
+        },
+        Target {
+            error: Some(0.0),
+            ..target
+        },
+        Target {
+            max_depth: 0,
+            ..target
+        },
+    ] {
+        assert!(compile(&graph, &requirements(Some(bad), None), &Prices).is_err());
+    }
+    // Ranges of another graph.
+    let other = compile(&cryptonets(), &kept, &Prices);
+    assert!(other.is_ok(), "a graph without functions needs no ranges");
+    let mut renamed = kept.clone();
+    if let Some(r) = &mut renamed.ranges {
+        r.activations[0].node = "elsewhere".into();
+    }
+    let error = compile(&graph, &renamed, &Prices).expect_err("another graph");
+    assert!(error.to_string().contains("another model"), "{error}");
+}
+
+/// relu as `x (1 + sign x) / 2` with a composition of three odd polynomials, and a piecewise sum: whatever plan the ranges
+/// hold is lowered, in its depth.
+#[test]
+fn compositions_and_pieces_are_lowered_like_their_clear_run() {
+    use girih_polyfit::{EvaluationPlan, Interval, Polynomial};
+    let graph = relu();
+    let mut ranges = Ranges::measure(&graph, &samples(), 1.25).expect("measures");
+    let interval = |k: usize| {
+        let (lo, hi) = ranges.activations[k].range;
+        Interval::symmetric(lo.abs().max(hi.abs())).expect("finite")
+    };
+    // Cheon et al.: f(x) = (3x - x^3)/2 tends to the sign; 2 levels each, then the product with u.
+    let mut sign = EvaluationPlan::new(interval(0));
+    let mut v = sign.input();
+    for _ in 0..3 {
+        let p = Polynomial::power(Interval::UNIT, [0.0, 1.5, 0.0, -0.5]).expect("finite");
+        v = sign.push_polynomial(v, p).expect("power basis");
+    }
+    let abs = sign.push_product(v, sign.input());
+    let sum = sign.push_affine(vec![(abs, 1.0), (sign.input(), 1.0)], 0.0);
+    sign.push_affine(vec![(sum, 0.5 * interval(0).radius())], 0.0);
+    // Two pieces selected by a smooth step.
+    let mut pieces = EvaluationPlan::new(interval(1));
+    let chebyshev = |c: &[f64]| Polynomial::chebyshev(Interval::UNIT, c).expect("finite");
+    let u = pieces.input();
+    let step = pieces
+        .push_polynomial(u, chebyshev(&[0.5, 0.6, 0.0, -0.1]))
+        .expect("unit");
+    let left = pieces
+        .push_polynomial(u, chebyshev(&[0.3, 0.2, 0.1]))
+        .expect("unit");
+    let right = pieces
+        .push_polynomial(u, chebyshev(&[0.6, 0.3, -0.1]))
+        .expect("unit");
+    let gap = pieces.push_affine(vec![(right, 1.0), (left, -1.0)], 0.0);
+    let moved = pieces.push_product(step, gap);
+    pieces.push_affine(vec![(left, 1.0), (moved, 1.0)], 0.0);
+    for (k, plan) in [sign, pieces].into_iter().enumerate() {
+        let (plan, scale, shift) = plan.factor_output();
+        ranges.activations[k].replacement = Some(girih_compile::Replacement {
+            method: "by hand".into(),
+            plan,
+            scale,
+            shift,
+            max_error: 0.0,
+            mean_error: 0.0,
+        });
+    }
+    let requirements = Requirements {
+        ranges: Some(ranges),
+        ..Requirements::default()
+    };
+    let compiled = compile(&graph, &requirements, &Prices).expect("compiles");
+    // Three affine parts, 2 + 2 + 2 + 1 levels of the composition, 2 + 1 of the pieces.
+    assert_eq!(compiled.report.depth, 3 + 7 + 3, "{}", compiled.report);
+    assert!(difference(&graph, &compiled, requirements.ranges.as_ref()) < 1e-9);
 }

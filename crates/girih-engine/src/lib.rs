@@ -10,6 +10,7 @@ pub mod files;
 pub mod html;
 mod local;
 mod metrics;
+mod ranges;
 mod report;
 mod scheme;
 mod server;
@@ -24,9 +25,10 @@ pub use error::{Error, FormatError, Result};
 pub use executor::{Executor, Progress, Run};
 pub use local::{Comparison, LocalSession, Phase, Watch, arg_max, check_ranges, infer_clear};
 pub use metrics::{LayerTiming, Share, Timings, peak_bytes, resident_bytes};
+pub use ranges::{ModelDigest, ranges_from_json, ranges_to_json};
 pub use report::{
     EffectReport, Explanation, FittedFunction, KeyReport, ParamsReport, PlannedLayer, RunReport,
-    key_reports,
+    fitted_functions, key_reports,
 };
 pub use scheme::{CkksScheme, INSECURE, security, spec};
 pub use server::{

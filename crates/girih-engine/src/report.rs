@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use girih_ckks::cost::{MachineSpeed, profile};
 use girih_ckks::wire::{ciphertext_len, evaluation_keys_len};
 use girih_ckks::{KeyId, Params};
-use girih_compile::{Compiled, Effect};
+use girih_compile::{Compiled, Effect, FitReport, Ranges};
 use girih_he::{KeyManifest, price};
 use serde::{Deserialize, Serialize};
 
@@ -154,6 +154,30 @@ pub struct FittedFunction {
     pub alone: Option<EffectReport>,
 }
 
+impl From<&FitReport> for FittedFunction {
+    fn from(f: &FitReport) -> Self {
+        FittedFunction {
+            node: f.node.clone(),
+            function: f.function.clone(),
+            method: f.method.clone(),
+            degree: f.degree,
+            depth: f.depth,
+            products: f.products,
+            range: f.range,
+            measured: f.measured,
+            max_error: f.max_error,
+            mean_error: f.mean_error,
+            alone: f.alone.map(EffectReport::from),
+        }
+    }
+}
+
+/// The replaced functions of ranges, as reported.
+#[must_use]
+pub fn fitted_functions(ranges: &Ranges) -> Vec<FittedFunction> {
+    ranges.fits().iter().map(FittedFunction::from).collect()
+}
+
 /// What replacements do to the answers of the plain model.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EffectReport {
@@ -288,19 +312,7 @@ impl Explanation {
                 .report
                 .fits
                 .iter()
-                .map(|f| FittedFunction {
-                    node: f.node.clone(),
-                    function: f.function.clone(),
-                    method: f.method.clone(),
-                    degree: f.degree,
-                    depth: f.depth,
-                    products: f.products,
-                    range: f.range,
-                    measured: f.measured,
-                    max_error: f.max_error,
-                    mean_error: f.mean_error,
-                    alone: f.alone.map(EffectReport::from),
-                })
+                .map(FittedFunction::from)
                 .collect(),
             together: compiled.report.together.map(EffectReport::from),
             keys,

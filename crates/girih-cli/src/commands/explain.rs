@@ -9,7 +9,7 @@ use ndarray::ArrayD;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-use super::{CompileOptions, Model, OutputOptions, ThreadOptions, load};
+use super::{CompileOptions, Model, OutputOptions, ThreadOptions, load_with_digest};
 use crate::console::{human_bytes, human_seconds, table};
 
 #[derive(Debug, clap::Args)]
@@ -36,10 +36,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if let Some(path) = &args.json {
         files::check_free(path, overwrite)?;
     }
-    let graph = load(&args.model)?;
-    let samples = made_up(graph.input_shape());
+    let source = load_with_digest(&args.model)?;
+    let samples = made_up(source.0.input_shape());
     let what = "made-up inputs in [0, 1]: the plan of a real run may differ";
-    let model = args.options.compile(graph, Some((&samples, what)))?;
+    let model = args.options.compile(source, Some((&samples, what)))?;
     args.threads.install(|threads| {
         let explanation = Explanation::of(&model.compiled, &model.params, threads)?;
         print(&model, &explanation);

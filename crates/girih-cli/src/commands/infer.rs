@@ -7,7 +7,9 @@ use girih_engine::{
     Comparison, Explanation, LocalSession, Phase, RunReport, check_ranges, infer_clear, with_batch,
 };
 
-use super::{CompileOptions, OutputOptions, SeedOptions, ThreadOptions, check_memory, load};
+use super::{
+    CompileOptions, OutputOptions, SeedOptions, ThreadOptions, check_memory, load_with_digest,
+};
 use crate::console::{Bars, human_bytes, human_seconds, table};
 use crate::npy;
 
@@ -49,11 +51,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     {
         files::check_free(path, overwrite)?;
     }
-    let graph = load(&args.model)?;
-    let input = with_batch(graph.input_shape(), npy::read(&args.input)?)?;
+    let source = load_with_digest(&args.model)?;
+    let input = with_batch(source.0.input_shape(), npy::read(&args.input)?)?;
     let model = args
         .options
-        .compile(graph, Some((&input, "the input itself")))?;
+        .compile(source, Some((&input, "the input itself")))?;
     match check_ranges(&model.graph, &model.compiled, &input) {
         Err(error) if args.allow_out_of_range => eprintln!("warning: {error}"),
         result => result?,

@@ -1,5 +1,6 @@
 //! The `girih` command as its users call it.
 
+mod calibrate;
 mod common;
 mod refusals;
 mod reports;

@@ -206,7 +206,7 @@ fn replaced_functions_want_their_range() {
     let model = model("lenet_relu");
     refused(
         &["compile", &model, "--output", &f.path("m")],
-        "--calibrate",
+        "girih calibrate",
     );
     // An explanation is given all the same, and says on what.
     let said = crate::common::girih(&["explain", &model]);

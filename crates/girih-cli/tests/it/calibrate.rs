@@ -192,7 +192,7 @@ fn samples_that_cannot_be_used_are_refused() {
     call(&train, &["--labels", &train], "integers");
     call(&train, &["--margin", "0.5"], "margin");
     call(&train, &["--margin", "nan"], "margin");
-    call(&train, &["--target-loss", "-1"], "between 0 and 1");
+    call(&train, &["--target-loss", "101"], "between 0 and 1");
     call(&train, &["--target-error", "0"], "positive");
     call(&train, &["--max-depth", "0"], "level");
     call(

@@ -19,7 +19,7 @@ mod degrees;
 mod exchange;
 
 use degrees::Search;
-use exchange::OddSign;
+use exchange::{EXACT, OddSign};
 
 /// By how much the range of a factor exceeds what the factor before leaves, on both sides: room for the noise of
 /// encrypted values, `2⁻²⁰` of the values.
@@ -72,14 +72,17 @@ impl CompositeSign {
             return Ok(sign);
         }
         let mut reached = 0.5;
-        let mut less = alpha - 0.25;
+        // On the grid of quarters of a bit, from the first that is conceivable.
+        let conceivable = depth as f64 + 3.0;
+        let mut less = (alpha - 0.25).min(conceivable);
         while less >= SMALLEST_ALPHA && reached == 0.5 {
             let found = Self::attempt(&mut search, less, depth)?;
             reached = found.map_or(reached, |sign| sign.relu_error());
             less -= 0.25;
         }
         let mut needed = None;
-        for more in depth + 1..=degrees::DEEPEST {
+        let fewest = degrees::fewest_levels(2.0 * (-alpha).exp2());
+        for more in (depth + 1).max(fewest)..=degrees::DEEPEST {
             if Self::attempt(&mut search, alpha, more)?.is_some() {
                 needed = Some(more);
                 break;
@@ -97,6 +100,9 @@ impl CompositeSign {
     /// between the last gap that fails and the first that does not.
     fn attempt(search: &mut Search, alpha: f64, depth: usize) -> Result<Option<Self>> {
         let target = (-alpha).exp2();
+        if depth < degrees::fewest_levels(2.0 * target) {
+            return Ok(None);
+        }
         let mut at = |steps: i32| -> Result<Option<(bool, Self)>> {
             let gap = (4.5 - f64::from(steps) / 32.0 - alpha).exp2().min(0.5);
             let degrees = search
@@ -419,10 +425,10 @@ fn chain(gap: f64, degrees: &[usize]) -> Result<Vec<OddSign>> {
             });
         }
         let mut lo = factors.last().map_or(gap, |f| next_range(f.error).0);
-        let mut factor = OddSign::new(lo, degree)?;
+        let mut factor = OddSign::new(lo, degree, EXACT)?;
         while factor.error < FINEST && lo > 0.5 {
             lo = 1.0 - 1.5 * (1.0 - lo);
-            factor = OddSign::new(lo, degree)?;
+            factor = OddSign::new(lo, degree, EXACT)?;
         }
         factors.push(factor);
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::{Error, Interval, Polynomial, PolynomialPlan, Result};
 
-use super::exchange::OddSign;
+use super::exchange::{COARSE, COARSE_ERROR, OddSign};
 use super::next_range;
 
 /// The largest degree that is considered: 5 levels. Two factors of degree 7 reach further than one of degree 63 at the same
@@ -36,6 +36,13 @@ struct State {
     fresh: bool,
 }
 
+/// Levels below which no polynomial at all is within `error` of `|x|` on `[-1, 1]`: `2n E₂ₙ(|x|)` grows from 1/4 at
+/// `n = 1` to 0.2802 (Bernstein; Varga and Carpenter, Constr. Approx. 1, 1985), and `x s(x)` has at most the degree
+/// `2^levels`.
+pub(super) fn fewest_levels(error: f64) -> usize {
+    (0.25 / error).log2().ceil().max(1.0) as usize
+}
+
 /// The factors of least products (then levels) that bring `[gap, 1]` to within `error` of one in at most `depth` levels.
 ///
 /// The error of a factor grows with its range, so the best composite of given cost has the best beginning of what
@@ -46,7 +53,7 @@ pub(super) fn choose(gap: f64, error: f64, depth: usize) -> Result<Vec<usize>> {
     if let Some(degrees) = found {
         return Ok(degrees);
     }
-    for needed in depth + 1..=DEEPEST {
+    for needed in (depth + 1).max(fewest_levels(gap.max(error)))..=DEEPEST {
         if search.run(gap, error, needed)?.0.is_some() {
             return Err(Error::Depth {
                 target: error,
@@ -89,7 +96,7 @@ impl Search {
         if let Some(&error) = self.errors.get(&(degree, lo.to_bits())) {
             return Ok(error);
         }
-        let error = OddSign::new(lo, degree)?.error;
+        let error = OddSign::new(lo, degree, COARSE)?.error;
         self.errors.insert((degree, lo.to_bits()), error);
         Ok(error)
     }
@@ -101,6 +108,7 @@ impl Search {
         error: f64,
         depth: usize,
     ) -> Result<(Option<Vec<usize>>, f64)> {
+        let error = error * (1.0 - COARSE_ERROR);
         let start = State {
             error: 1.0,
             lo: gap,

@@ -10,28 +10,53 @@ use crate::{Error, Interval, Polynomial, Result};
 
 /// Exchanges; each one about squares the distance to the solution, and about six are needed.
 const EXCHANGES: usize = 40;
-/// The exchange stops where the largest error exceeds the levelled one by at most this share, or by rounding.
-const LEVELLED: f64 = 1e-10;
-/// Steps of bisection towards a zero of the error, which only has to bracket an extremum.
-const BISECTIONS: usize = 26;
-/// Steps of golden-section search towards an extremum: the bracket shrinks to 3·10⁻⁸, the height is exact.
-const SECTIONS: usize = 36;
+
+/// How exactly a solution is wanted.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Effort {
+    /// The exchange stops where the largest error exceeds the levelled one by at most this share, or by rounding.
+    levelled: f64,
+    /// Steps of bisection towards a zero of the error, which only has to bracket an extremum.
+    bisections: usize,
+    /// Steps of golden-section search towards an extremum: the bracket shrinks by 0.618 each, and the height is off by the
+    /// square of that.
+    sections: usize,
+}
+
+/// To rounding.
+pub(super) const EXACT: Effort = Effort {
+    levelled: 1e-10,
+    bisections: 26,
+    sections: 36,
+};
+/// To [`COARSE_ERROR`], at a fifth of the price.
+pub(super) const COARSE: Effort = Effort {
+    levelled: 2e-5,
+    bisections: 10,
+    sections: 11,
+};
+/// Larger errors are always solved exactly.
+const NEAR_ONE: f64 = 0.9;
+/// A bound of the relative error of coarse solutions.
+pub(super) const COARSE_ERROR: f64 = 1e-4;
 
 /// An odd polynomial on `[lo, 1]`: `x Σ qₖ Tₖ(w)`.
 pub(super) struct OddSign {
     lo: f64,
     coefficients: Vec<f64>,
+    effort: Effort,
     /// `max |1 - p|` on `[lo, 1]`.
     pub(super) error: f64,
 }
 
 impl OddSign {
     /// The one nearest to one on `[lo, 1]`, for `0 < lo < 1` and an odd degree.
-    pub(super) fn new(lo: f64, degree: usize) -> Result<Self> {
+    pub(super) fn new(lo: f64, degree: usize, effort: Effort) -> Result<Self> {
         let n = degree.div_ceil(2);
         let mut solution = OddSign {
             lo,
             coefficients: vec![0.0; n],
+            effort,
             error: f64::INFINITY,
         };
         let at = |i: usize| {
@@ -49,8 +74,12 @@ impl OddSign {
             let errors = extrema.iter().map(|&x| solution.eval(x).abs());
             solution.error = errors.fold(0.0, f64::max);
             let excess = solution.error - levelled;
-            if excess <= LEVELLED * levelled + 8.0 * f64::EPSILON {
-                break;
+            if excess <= solution.effort.levelled * levelled + 8.0 * f64::EPSILON {
+                // What counts of an error near one is how far it is below one.
+                if solution.effort == EXACT || solution.error <= NEAR_ONE {
+                    break;
+                }
+                solution.effort = EXACT;
             }
             reference = extrema;
         }
@@ -112,7 +141,7 @@ impl OddSign {
 
     fn zero(&self, mut a: f64, mut b: f64) -> f64 {
         let sign = self.eval(a).signum();
-        for _ in 0..BISECTIONS {
+        for _ in 0..self.effort.bisections {
             let middle = a / 2.0 + b / 2.0;
             if self.eval(middle).signum() == sign {
                 a = middle;
@@ -128,7 +157,7 @@ impl OddSign {
         let height = |x: f64| self.eval(x).abs();
         let (mut c, mut d) = (b - ratio * (b - a), a + ratio * (b - a));
         let (mut fc, mut fd) = (height(c), height(d));
-        for _ in 0..SECTIONS {
+        for _ in 0..self.effort.sections {
             if fc >= fd {
                 (b, d, fd) = (d, c, fc);
                 c = b - ratio * (b - a);
@@ -185,12 +214,12 @@ mod tests {
     #[test]
     fn closed_forms() {
         for lo in [1e-4, 0.1, 0.9] {
-            let line = OddSign::new(lo, 1).unwrap();
+            let line = OddSign::new(lo, 1, EXACT).unwrap();
             assert!((line.error - (1.0 - lo) / (1.0 + lo)).abs() < 1e-15);
         }
         // Degree 3 near one: 1 - (3x - x³)/2 = 3/2 (1 - x)² + .., halved by levelling three extrema, on [1 - 2t, 1].
         let t = 1e-3;
-        let cubic = OddSign::new(1.0 - 2.0 * t, 3).unwrap();
+        let cubic = OddSign::new(1.0 - 2.0 * t, 3, EXACT).unwrap();
         assert!(
             (cubic.error / (0.75 * t * t) - 1.0).abs() < 0.01,
             "{}",
@@ -204,7 +233,7 @@ mod tests {
     fn errors_follow_the_asymptotic_law() {
         for (lo, degree, tolerance) in [(0.3, 31, 0.07), (0.3, 63, 0.035), (0.3, 15, 0.13)] {
             let m = f64::from((degree - 1) / 2);
-            let e = OddSign::new(lo, degree as usize).unwrap().error;
+            let e = OddSign::new(lo, degree as usize, EXACT).unwrap().error;
             let scaled = m.sqrt() * ((1.0 + lo) / (1.0 - lo)).powf(m) * e;
             let limit = (1.0 - lo) / (std::f64::consts::PI * lo).sqrt();
             assert!(
@@ -215,11 +244,33 @@ mod tests {
         }
     }
 
+    /// Coarse errors are good to a ten-thousandth, from both sides.
+    #[test]
+    fn coarse_solutions_are_close() {
+        for degree in (3..=31).step_by(4) {
+            for k in 0..40 {
+                let lo = (-0.3 * f64::from(k) - 0.1).exp2();
+                let exact = OddSign::new(lo, degree, EXACT).unwrap().error;
+                let coarse = OddSign::new(lo, degree, COARSE).unwrap().error;
+                let off = (coarse - exact).abs() - 1e-14;
+                assert!(
+                    off <= COARSE_ERROR * exact,
+                    "{lo} {degree}: {coarse:e} {exact:e}"
+                );
+                // Before the error levels off what counts is how far it is below one.
+                assert!(
+                    off <= 1e-3 * (1.0 - exact),
+                    "{lo} {degree}: {coarse:e} {exact:e}"
+                );
+            }
+        }
+    }
+
     /// The general exchange, in double-double arithmetic.
     #[test]
     fn the_general_exchange_agrees() {
         for (lo, degree) in [(0.001, 15), (0.05, 27), (0.6, 7), (0.9, 15)] {
-            let fast = OddSign::new(lo, degree).unwrap();
+            let fast = OddSign::new(lo, degree, EXACT).unwrap();
             let domain = Interval::try_new(lo, 1.0).unwrap();
             let exact = Remez::new(|_| Dd::ONE, domain, degree)
                 .parity(Parity::Odd)
@@ -243,7 +294,7 @@ mod tests {
             (0.9, 7),
             (0.5, 31),
         ] {
-            let s = OddSign::new(lo, degree).unwrap();
+            let s = OddSign::new(lo, degree, EXACT).unwrap();
             let p = s.polynomial(1.0).unwrap();
             assert_eq!(p.degree(), degree);
             let mut largest = 0f64;

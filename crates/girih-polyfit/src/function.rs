@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::erf::erf;
-use crate::{Dd, Domain, Error, Interval, Result, fit};
+use crate::{Dd, Domain, Error, FitMethod, Interval, Result, fit_with};
 
 mod values;
 
@@ -185,7 +185,7 @@ impl Function {
         Ok(())
     }
 
-    /// The degree used when none is given: the smallest of 3, 7, 15 and 31 whose error is at most 1 %
+    /// The degree used when none is given: the smallest of 3, 7, 15 and 31 whose interpolant has an error of at most 1 %
     /// of the largest value on the range, or 31; for functions with a kink 15, since another level only
     /// halves their error.
     ///
@@ -201,7 +201,8 @@ impl Function {
         let target = DEFAULT_ERROR * ends[0].max(ends[1]);
         let [smaller @ .., largest] = DEFAULT_DEGREES;
         for degree in smaller {
-            if fit(self, interval, degree)?.accuracy.max_error <= target {
+            let fitted = fit_with(FitMethod::Interpolation, self, interval, degree)?;
+            if fitted.accuracy.max_error <= target {
                 return Ok(degree);
             }
         }

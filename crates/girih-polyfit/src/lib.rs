@@ -29,7 +29,7 @@ pub mod trigonometric;
 
 pub use accuracy::{Accuracy, max_error};
 pub use certificate::{Certificate, PlanCertificate};
-pub use chebyshev::interpolate;
+pub use chebyshev::{interpolate, truncate};
 pub use composite::CompositeSign;
 pub use dd::Dd;
 pub use density::Density;
@@ -37,7 +37,7 @@ pub use domain::Domain;
 pub use erf::erf;
 pub use error::{Error, Result};
 pub use evaluation::EvaluationPlan;
-pub use fit::{Fit, MAX_FIT_DEGREE, fit, fit_for_error};
+pub use fit::{Fit, FitMethod, MAX_FIT_DEGREE, fit, fit_for_error, fit_with};
 pub use function::{Function, LEAKY_SLOPE};
 pub use interval::Interval;
 pub use least_squares::{Sample, TailFit, fit_density, fit_samples, fit_tail, fit_weighted};

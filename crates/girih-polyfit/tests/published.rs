@@ -5,7 +5,7 @@ use girih_polyfit::published::{
     BOLT_GELU, CHEON_SIGN, IDASH_SIGMOID, NEXUS_GELU, NEXUS_INVERSE_SQRT, PIECES, PUMA_EXP,
     PUMA_GELU, PublishedExponential,
 };
-use girih_polyfit::{CompositeSign, Function, Interval, fit};
+use girih_polyfit::{CompositeSign, FitMethod, Function, Interval, fit_with};
 
 #[path = "../examples/published.rs"]
 #[allow(dead_code, unreachable_pub)]
@@ -109,7 +109,8 @@ fn idash_sigmoid() {
         (9, 0.013, 5e-4),
         (15, 0.0014, 5e-5),
     ] {
-        let p = fit(Function::Sigmoid, Interval::symmetric(8.0).unwrap(), degree).unwrap();
+        let range = Interval::symmetric(8.0).unwrap();
+        let p = fit_with(FitMethod::Interpolation, Function::Sigmoid, range, degree).unwrap();
         let e = p.accuracy.max_error;
         assert!((e - expected).abs() <= half_digit, "{degree}: {e}");
     }
@@ -128,7 +129,8 @@ fn plain_chebyshev_gelu() {
         (20.0, 31, 0.11, 5e-3),
         (20.0, 59, 2.4e-3, 5e-5),
     ] {
-        let p = fit(Function::Gelu, Interval::symmetric(bound).unwrap(), degree).unwrap();
+        let range = Interval::symmetric(bound).unwrap();
+        let p = fit_with(FitMethod::Interpolation, Function::Gelu, range, degree).unwrap();
         let e = p.accuracy.max_error;
         assert!(
             (e - expected).abs() <= half_digit,

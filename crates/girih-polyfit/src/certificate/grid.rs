@@ -18,8 +18,9 @@ use crate::{Dd, Function};
 const POINTS_PER_DEGREE: usize = 38;
 const POINTS_PER_LARGE_DEGREE: usize = 12;
 const LARGE_DEGREE: usize = 1024;
-/// Grid points at most, for one interval.
-const MOST_POINTS: usize = 1 << 21;
+/// Grid points at most, for one interval; and where they are too few for a bound.
+const MOST_POINTS: usize = 1 << 19;
+const SEARCH_POINTS: usize = 1 << 14;
 /// With fewer points for each degree there is no bound worth its name: `1 / cos(π / 3) = 2`.
 const FEWEST_PER_DEGREE: f64 = 1.5;
 /// Rounding of grid points moves their angles by less than this share of their distance.
@@ -149,7 +150,12 @@ pub(super) fn supremum(
     } else {
         POINTS_PER_LARGE_DEGREE
     };
-    let points = density.saturating_mul(degree).min(MOST_POINTS);
+    let bounded = MOST_POINTS as f64 >= FEWEST_PER_DEGREE * degree as f64;
+    let points = if bounded {
+        density.saturating_mul(degree).min(MOST_POINTS)
+    } else {
+        SEARCH_POINTS
+    };
     let (center, radius) = ((Dd::from(lo) + hi) * 0.5, (Dd::from(hi) - lo) * 0.5);
     let (mut observed, mut at) = (0.0f64, lo);
     for j in 0..points {
@@ -163,7 +169,7 @@ pub(super) fn supremum(
         }
     }
     let angle = PI / 2.0 * degree as f64 / points as f64 * (1.0 + GRID_ROUNDING);
-    let bound = if points as f64 >= FEWEST_PER_DEGREE * degree as f64 {
+    let bound = if bounded {
         observed / angle.cos()
     } else {
         f64::INFINITY

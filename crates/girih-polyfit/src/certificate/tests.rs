@@ -96,6 +96,25 @@ fn composites() {
     }
 }
 
+/// Twenty squarings of `1 + u/2²⁰`: as one polynomial of degree 2²⁰ it is searched only, and says so.
+#[test]
+fn large_degrees_are_searched() {
+    let mut plan = EvaluationPlan::new(Interval::UNIT);
+    let mut v = plan.push_affine(vec![(plan.input(), 2f64.powi(-20))], 1.0);
+    for _ in 0..20 {
+        v = plan.push_product(v, v);
+    }
+    let c = PlanCertificate::new(&plan, Function::Exp, Interval::UNIT).unwrap();
+    assert_eq!(c.degree, 1 << 20);
+    assert!(
+        matches!(c.method, Method::Search { resolution } if resolution < 2e-4),
+        "{c:?}"
+    );
+    // e (1 - 1/2²¹)
+    let expected = std::f64::consts::E * 2f64.powi(-21);
+    assert!((c.error_bound / expected - 1.0).abs() < 1e-3, "{c:?}");
+}
+
 #[test]
 fn quantization_and_growth() {
     let (p, error) = minimax(Function::Sigmoid, -8.0, 8.0, 15);

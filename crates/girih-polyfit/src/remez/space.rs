@@ -25,8 +25,8 @@ pub(super) struct Space {
 
 enum Kind {
     /// `yˢ qₖ(t)` with `t = u` or `u²` and polynomials `q` orthogonal on the domain, by their recurrence
-    /// `βₖ qₖ₊₁ = (t - αₖ) qₖ - βₖ₋₁ qₖ₋₁`. Any real numbers `α`, `β ≠ 0` define a basis exactly; their rounding only
-    /// makes it a little less orthogonal.
+    /// `qₖ₊₁ = γₖ ((t - αₖ) qₖ - βₖ₋₁ qₖ₋₁)` with `γ ≈ 1/β`. Any real numbers `α`, `β`, `γ ≠ 0` define a basis exactly; their
+    /// rounding only makes it a little less orthogonal.
     Recurrence {
         /// The exponent `s`.
         lowest: usize,
@@ -36,6 +36,7 @@ enum Kind {
         first: f64,
         alpha: Vec<f64>,
         beta: Vec<f64>,
+        gamma: Vec<f64>,
     },
     /// `Tₖ(u)` or `(x / scale)ᵏ` for the given indices.
     Raw { indices: Vec<usize>, basis: Basis },
@@ -73,6 +74,7 @@ impl Space {
                 first: 1.0,
                 alpha: Vec::new(),
                 beta: Vec::new(),
+                gamma: Vec::new(),
             },
             dimension: m,
         };
@@ -89,7 +91,11 @@ impl Space {
         let mut before = vec![0.0; q.len()];
         let norm = |q: &[f64]| (q.iter().map(|v| v * v).sum::<f64>() / q.len() as f64).sqrt();
         let Kind::Recurrence {
-            first, alpha, beta, ..
+            first,
+            alpha,
+            beta,
+            gamma,
+            ..
         } = &mut self.kind
         else {
             return;
@@ -107,6 +113,7 @@ impl Space {
             before = std::mem::replace(&mut q, next);
             alpha.push(a);
             beta.push(b);
+            gamma.push(1.0 / b);
             last = b;
         }
     }
@@ -235,7 +242,11 @@ impl Space {
     /// The first `count` values by the recurrence.
     fn recurrence(&self, x: f64, count: usize) -> Vec<Dd> {
         let Kind::Recurrence {
-            first, alpha, beta, ..
+            first,
+            alpha,
+            beta,
+            gamma,
+            ..
         } = &self.kind
         else {
             return Vec::new();
@@ -248,7 +259,7 @@ impl Space {
             if k > 0 {
                 next -= q[k - 1] * beta[k - 1];
             }
-            q.push(next / beta[k]);
+            q.push(next * gamma[k]);
         }
         q
     }
@@ -257,7 +268,11 @@ impl Space {
     pub(super) fn eval(&self, coefficients: &[Dd], x: f64) -> Dd {
         match &self.kind {
             Kind::Recurrence {
-                first, alpha, beta, ..
+                first,
+                alpha,
+                beta,
+                gamma,
+                ..
             } => {
                 let t = self.step(x);
                 let (mut before, mut q) = (Dd::ZERO, self.prefactor(x) * *first);
@@ -267,7 +282,7 @@ impl Space {
                     if k > 0 {
                         next -= before * beta[k - 1];
                     }
-                    (before, q) = (q, next / beta[k]);
+                    (before, q) = (q, next * gamma[k]);
                     sum += coefficients[k + 1] * q;
                 }
                 sum
@@ -296,6 +311,7 @@ impl Space {
                 first,
                 alpha,
                 beta,
+                gamma,
             } => {
                 let mut q = vec![Dd::ZERO; length];
                 q[0] = Dd::from(*first);
@@ -318,7 +334,7 @@ impl Space {
                         if k > 0 {
                             next[i] -= before[i] * beta[k - 1];
                         }
-                        next[i] /= beta[k];
+                        next[i] *= gamma[k];
                     }
                     before = std::mem::replace(&mut q, next);
                     add(&mut sum, coefficients[k + 1], &q);

@@ -7,7 +7,7 @@ use girih_polyfit::published::{
     BOLT_GELU, IDASH_SIGMOID, LEE_SIGN, MOAI_GELU, NEXUS_GELU, NEXUS_INVERSE_SQRT, PUMA_EXP,
     PUMA_GELU, PublishedExponential, PublishedPieces,
 };
-use girih_polyfit::{Dd, EvaluationPlan, Function, Interval, Remez, Result, fit};
+use girih_polyfit::{Dd, EvaluationPlan, FitMethod, Function, Interval, Remez, Result, fit_with};
 
 /// What an approximation costs and how far it is off.
 #[derive(Clone, Copy, Debug)]
@@ -160,7 +160,7 @@ fn polynomials(rows: &mut Vec<Row>) -> Result<()> {
     }
     for (name, function, bound, degree, error) in plain {
         let range = Interval::symmetric(bound)?;
-        let interpolant = fit(function, range, degree)?;
+        let interpolant = fit_with(FitMethod::Interpolation, function, range, degree)?;
         let plan = EvaluationPlan::polynomial(&interpolant.polynomial)?;
         let published = cost(&plan, error.unwrap_or(interpolant.accuracy.max_error));
         let (ours, cost) = minimax(function, range, published)?;

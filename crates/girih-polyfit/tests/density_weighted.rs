@@ -22,51 +22,44 @@ fn cases(function: Function) -> Vec<Case> {
         .collect()
 }
 
-/// Held-out error of the best of three fits that know the range alone over that of the density-weighted fit.
-fn gain(case: &Case, degree: usize) -> f64 {
-    let [minimax, chebyshev, uniform, density] = case.errors(degree).unwrap();
-    minimax.min(chebyshev).min(uniform) / density
-}
-
 #[track_caller]
-fn assert_gain(function: Function, layers: usize, degree: usize, least: f64, most: f64) {
+fn assert_gains(function: Function, layers: usize, degree: usize, least: f64, most: f64) {
     let cases = cases(function);
     assert_eq!(cases.len(), layers);
     for case in cases {
-        let gain = gain(&case, degree);
-        let layer = case.layer;
-        assert!(
-            (least..=most).contains(&gain),
-            "{function} {layer} {degree}: {gain}"
-        );
+        let [whole, bands] = case.gains(degree).unwrap();
+        let at = format!("{function} {} {degree}: {whole} {bands}", case.layer);
+        assert!((least..=most).contains(&whole), "{at}");
+        // Least squares on part of the range is no worse on that part; the held-out half is another.
+        assert!((0.99 * whole..=most).contains(&bands), "{at}");
     }
 }
 
 #[test]
 fn equal_degree_gelu() {
-    assert_gain(Function::Gelu, 6, 7, 3.2, 6.6);
-    assert_gain(Function::Gelu, 6, 15, 3.7, 8.5);
+    assert_gains(Function::Gelu, 6, 7, 3.2, 6.6);
+    assert_gains(Function::Gelu, 6, 15, 3.7, 8.5);
 }
 
 #[test]
 fn equal_degree_exp() {
-    assert_gain(Function::Exp, 6, 7, 1.5, 4.2);
-    assert_gain(Function::Exp, 6, 15, 1.6, 6.4);
+    assert_gains(Function::Exp, 6, 7, 1.5, 4.2);
+    assert_gains(Function::Exp, 6, 15, 1.6, 6.4);
 }
 
 #[test]
 fn equal_degree_relu() {
-    assert_gain(Function::Relu, 4, 7, 1.2, 1.8);
-    assert_gain(Function::Relu, 4, 15, 1.1, 1.7);
+    assert_gains(Function::Relu, 4, 7, 1.2, 1.8);
+    assert_gains(Function::Relu, 4, 15, 1.1, 1.7);
 }
 
 /// Degree 7 weighted by the density does what takes degree 15 to 25 without: one or two levels more, and 1.6 to 1.9 times
-/// the time. At degree 15 the factor is 1.2 to 1.3.
+/// the time. At degree 15 the factor is 1.2 to 1.5.
 #[test]
 fn equal_error_gelu() {
     for case in cases(Function::Gelu) {
-        for (degree, least, most) in [(7, 1.5, 2.1), (15, 1.1, 1.4)] {
-            let weighted = case.fit(Method::Density, degree).unwrap();
+        for (degree, least, most) in [(7, 1.5, 2.1), (15, 1.1, 1.7)] {
+            let weighted = case.fit(Method::DensityBands, degree).unwrap();
             let plain = case.plain_for(case.error(&weighted)).unwrap();
             let (cheap, dear) = (Cost::of(&weighted), Cost::of(&plain));
             let factor = dear.price / cheap.price;
@@ -101,6 +94,27 @@ fn largest_error_is_the_price() {
             case.largest(&even).unwrap(),
         );
         assert!(weighted > 50.0 * even && weighted < 1000.0 * even);
+    }
+}
+
+/// MiniLM's largest activations are islands: layers 0 to 3 have no input between 8 and them, and a fit that may be anything
+/// there is better everywhere else.
+#[test]
+fn gaps_are_free() {
+    for case in cases(Function::Gelu) {
+        let islands = case.bands().unwrap().len() - 1;
+        assert_eq!(islands, [1, 1, 2, 1, 0, 0][case.layer]);
+        let [minimax, _, _, bands, ..] = case.errors(15).unwrap();
+        let gain = minimax / bands;
+        assert!(
+            if islands == 0 {
+                (gain - 1.0).abs() < 1e-6
+            } else {
+                gain > 1.03
+            },
+            "{} {gain}",
+            case.layer
+        );
     }
 }
 

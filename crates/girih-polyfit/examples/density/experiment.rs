@@ -5,14 +5,16 @@ use girih_polyfit::chooser::CostModel;
 use girih_polyfit::piecewise::{Objective, Piece, Piecewise};
 use girih_polyfit::remez::Remez;
 use girih_polyfit::{
-    Density, Error, Function, Interval, Polynomial, PolynomialPlan, Result, fit, fit_weighted,
-    max_error,
+    Density, Domain, Error, Function, Interval, Polynomial, PolynomialPlan, Result, fit,
+    fit_weighted, max_error,
 };
 
 /// A fit serves this much more than the calibration range, in all.
 pub(crate) const MARGIN: f64 = 1.1;
 /// Weight of the inputs that have not been seen: as if so many more had been, evenly spread over the range.
 pub(crate) const PSEUDO_INPUTS: f64 = 64.0;
+/// A band reaches so far beyond the inputs seen, in half widths of the range.
+pub(crate) const BAND_MARGIN: f64 = 0.05;
 /// The largest degree tried for a target.
 pub(crate) const LARGEST_DEGREE: usize = 127;
 
@@ -25,19 +27,25 @@ pub(crate) enum Method {
     Chebyshev,
     /// The mean square error of inputs spread evenly over the range.
     Uniform,
+    /// The largest error on the bands: the range without the gaps between calibration inputs.
+    Bands,
     /// The mean square error of the calibration half and of [`PSEUDO_INPUTS`] evenly spread inputs.
     Density,
+    /// The same with the evenly spread inputs on the bands only.
+    DensityBands,
 }
 
 impl Method {
-    /// All of them, the density last.
-    pub(crate) const ALL: [Method; 4] = [
+    /// All of them.
+    pub(crate) const ALL: [Method; 6] = [
         Method::Minimax,
         Method::Chebyshev,
         Method::Uniform,
+        Method::Bands,
         Method::Density,
+        Method::DensityBands,
     ];
-    /// Those that need no measurement and take no iterations, so that every degree can be tried.
+    /// Those that know the range alone and take no iterations, so that every degree can be tried.
     pub(crate) const PLAIN: [Method; 2] = [Method::Chebyshev, Method::Uniform];
 }
 
@@ -103,6 +111,54 @@ impl Case {
         inside.smoothed_on(self.range, self.share)
     }
 
+    /// The range without the gaps between calibration inputs: their bins, widened by [`BAND_MARGIN`] and joined where they touch,
+    /// the first and the last to the ends of the range.
+    pub(crate) fn bands(&self) -> Result<Vec<Interval>> {
+        let pad = BAND_MARGIN * self.range.radius();
+        let mut ends: Vec<(f64, f64)> = Vec::new();
+        for (lo, hi, _) in self.calibration.bins().filter(|bin| bin.2 > 0.0) {
+            let lo = (lo - pad).max(self.range.lo());
+            let hi = (hi + pad).min(self.range.hi());
+            match ends.last_mut() {
+                Some(last) if lo <= last.1 => last.1 = hi,
+                _ => ends.push((lo, hi)),
+            }
+        }
+        if let Some(first) = ends.first_mut() {
+            first.0 = self.range.lo();
+        }
+        if let Some(last) = ends.last_mut() {
+            last.1 = self.range.hi();
+        }
+        ends.into_iter()
+            .map(|(lo, hi)| Interval::try_new(lo, hi))
+            .collect()
+    }
+
+    /// The calibration half with its even share on the bands.
+    fn weight_on_bands(&self) -> Result<Density> {
+        let bands = self.bands()?;
+        let width: f64 = bands.iter().map(|b| b.hi() - b.lo()).sum();
+        let ends = bands.iter().flat_map(|b| [b.lo(), b.hi()]);
+        let mut edges: Vec<f64> = self
+            .calibration
+            .edges()
+            .iter()
+            .copied()
+            .chain(ends)
+            .collect();
+        edges.retain(|&e| self.range.contains(e));
+        edges.sort_by(f64::total_cmp);
+        edges.dedup();
+        let mass = |e: &[f64]| {
+            let inside = bands.iter().any(|b| b.contains(f64::midpoint(e[0], e[1])));
+            let even = if inside { (e[1] - e[0]) / width } else { 0.0 };
+            (1.0 - self.share) * self.calibration.mass(e[0], e[1]) + self.share * even
+        };
+        let masses: Vec<f64> = edges.windows(2).map(mass).collect();
+        Density::from_histogram(&edges, &masses)
+    }
+
     /// The fit of this degree.
     pub(crate) fn fit(&self, method: Method, degree: usize) -> Result<Polynomial> {
         let f = |x: f64| self.eval(x);
@@ -113,7 +169,13 @@ impl Case {
             }
             Method::Chebyshev => Ok(fit(self.function, self.range, degree)?.polynomial),
             Method::Uniform => fit_weighted(f, &Density::uniform(self.range), self.range, degree),
+            Method::Bands => {
+                let bands = Domain::try_new(self.bands()?)?;
+                let best = Remez::function(self.function, bands, degree)?.solve()?;
+                Ok(best.polynomial)
+            }
             Method::Density => fit_weighted(f, &self.weight()?, self.range, degree),
+            Method::DensityBands => fit_weighted(f, &self.weight_on_bands()?, self.range, degree),
         }
     }
 
@@ -128,12 +190,19 @@ impl Case {
     }
 
     /// The held-out errors of [`Method::ALL`] at one degree.
-    pub(crate) fn errors(&self, degree: usize) -> Result<[f64; 4]> {
-        let mut errors = [0.0; 4];
+    pub(crate) fn errors(&self, degree: usize) -> Result<[f64; 6]> {
+        let mut errors = [0.0; 6];
         for (error, method) in errors.iter_mut().zip(Method::ALL) {
             *error = self.error(&self.fit(method, degree)?);
         }
         Ok(errors)
+    }
+
+    /// The held-out error of the best fit that knows the range alone, over that of a density fit on the range and on the bands.
+    pub(crate) fn gains(&self, degree: usize) -> Result<[f64; 2]> {
+        let [minimax, chebyshev, uniform, _, density, bands] = self.errors(degree)?;
+        let plain = minimax.min(chebyshev).min(uniform);
+        Ok([plain / density, plain / bands])
     }
 
     /// The fit of least degree with at most this error over the held-out half, of those that know the range alone.

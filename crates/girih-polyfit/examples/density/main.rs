@@ -25,7 +25,7 @@ const EXP_DEGREES: [usize; 3] = [7, 11, 15];
 const NARROW_DEGREE: usize = 15;
 const NARROW_SHARES: [f64; 2] = [0.001, 0.0001];
 /// Layer and degree of the picture, which shows its gelu.
-const PICTURE: (usize, usize) = (4, 15);
+const PICTURE: (usize, usize) = (0, 15);
 /// Degrees of the fitted piece.
 const PIECE_DEGREES: [usize; 2] = [2, 4];
 
@@ -58,7 +58,7 @@ fn name(case: &Case) -> String {
 /// Held-out errors of the fits of one degree, and what the weights gain.
 fn equal_degree(cases: &[Case]) -> Result<()> {
     println!(
-        "RMS error over held-out inputs at equal degree, in brackets the largest error on the range; gain over the best of three\n"
+        "RMS error over held-out inputs at equal degree, in brackets the largest error on the range; gain of both densities over the best of the first three\n"
     );
     print!(
         "{:<19} {:>14} {:>8} {:>6}",
@@ -81,10 +81,8 @@ fn equal_degree(cases: &[Case]) -> Result<()> {
                 let largest = case.largest(&case.fit(method, degree)?)?;
                 print!(" {error:>8.1e} ({largest:>6.0e})");
             }
-            println!(
-                "  {:.1}",
-                errors[0].min(errors[1]).min(errors[2]) / errors[3]
-            );
+            let [density, bands] = case.gains(degree)?;
+            println!("  {density:.1} {bands:.1}");
         }
     }
     Ok(())
@@ -97,7 +95,7 @@ fn equal_error(cases: &[Case]) -> Result<()> {
     );
     for case in cases {
         for degree in DEGREES {
-            let weighted = case.fit(Method::Density, degree)?;
+            let weighted = case.fit(Method::DensityBands, degree)?;
             let target = case.error(&weighted);
             print!("{:<19} {target:>8.1e} ", name(case));
             let cheap = print_cost(&weighted);
@@ -170,7 +168,10 @@ fn export(measured: &[Activation], cases: &[Case]) -> Result<String> {
     ] {
         let layers: Vec<&Case> = cases.iter().filter(|c| c.function == function).collect();
         for &degree in degrees {
-            for method in [Method::Minimax, Method::Uniform, Method::Density] {
+            for method in Method::ALL {
+                if method == Method::Chebyshev {
+                    continue;
+                }
                 let name = format!("{method:?} {degree}");
                 variants.push(variant(&name, function, &layers, |c| {
                     Ok(single(&c.fit(method, degree)?))

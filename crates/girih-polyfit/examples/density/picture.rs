@@ -6,20 +6,21 @@ use crate::experiment::{Case, Method};
 use girih_polyfit::Result;
 
 const WIDTH: f64 = 860.0;
-const HEIGHT: f64 = 420.0;
+const HEIGHT: f64 = 440.0;
 const LEFT: f64 = 60.0;
 const RIGHT: f64 = 20.0;
 const TOP: f64 = 40.0;
-const BOTTOM: f64 = 40.0;
+const BOTTOM: f64 = 60.0;
 /// The error and the density run over these decades, to these exponents of ten.
 const ERRORS: (f64, f64) = (-5.0, 3.0);
 const DENSITIES: (f64, f64) = (-8.0, 0.0);
 const POINTS: usize = 800;
 /// Each method's colour, readable on white and on black, and distinct in grey.
-const CURVES: [(Method, &str); 3] = [
+const CURVES: [(Method, &str); 4] = [
     (Method::Minimax, "#d95f02"),
     (Method::Uniform, "#7570b3"),
     (Method::Density, "#1b9e77"),
+    (Method::DensityBands, "#e7298a"),
 ];
 
 /// An SVG of `|f - p|` for three fits, logarithmic, with the held-out density as bars, logarithmic too.
@@ -78,7 +79,7 @@ pub(crate) fn picture(case: &Case, degree: usize) -> Result<String> {
                 across(x)
             );
         }
-        let x = LEFT + 130.0 * index as f64;
+        let x = LEFT + 160.0 * index as f64;
         let _ = writeln!(
             svg,
             "\"/>\n<text x=\"{x:.1}\" y=\"24\" fill=\"{color}\">{method:?} {:.1e}</text>",
@@ -87,8 +88,9 @@ pub(crate) fn picture(case: &Case, degree: usize) -> Result<String> {
     }
     let _ = writeln!(
         svg,
-        "<text x=\"{:.1}\" y=\"24\" text-anchor=\"end\">{} {} {}, degree {degree}: |error|; grey: density, 1e{} to 1</text>\n</svg>",
+        "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{} {} {}, degree {degree}: |error|; grey: density, 1e{} to 1</text>\n</svg>",
         WIDTH - RIGHT,
+        HEIGHT - 12.0,
         case.network,
         case.layer,
         case.function,

@@ -167,7 +167,7 @@ impl Case {
                 let best = Remez::function(self.function, self.range, degree)?.solve()?;
                 Ok(best.polynomial)
             }
-            Method::Chebyshev => Ok(fit(self.function, self.range, degree)?.polynomial),
+            Method::Chebyshev => interpolate(f, self.range, degree),
             Method::Uniform => fit_weighted(f, &Density::uniform(self.range), self.range, degree),
             Method::Bands => {
                 let bands = Domain::try_new(self.bands()?)?;

@@ -5,8 +5,8 @@ use girih_polyfit::chooser::CostModel;
 use girih_polyfit::piecewise::{Objective, Piece, Piecewise};
 use girih_polyfit::remez::Remez;
 use girih_polyfit::{
-    Density, Domain, Error, Function, Interval, Polynomial, PolynomialPlan, Result, fit,
-    fit_weighted, max_error,
+    Density, Domain, Error, Function, Interval, Polynomial, PolynomialPlan, Result, fit_weighted,
+    interpolate, max_error,
 };
 
 /// A fit serves this much more than the calibration range, in all.

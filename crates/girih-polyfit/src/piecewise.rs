@@ -53,7 +53,7 @@ pub enum Objective<'a> {
     /// `E[(f - p)²]` for inputs of a density, to which a share of 10⁻⁶ of the uniform one is added, so that pieces without
     /// mass are determined.
     MeanSquare(&'a Density),
-    /// The largest error; fitted pieces are Chebyshev interpolants.
+    /// The largest error; fitted pieces are minimax, with breaks chosen by Chebyshev interpolants.
     Largest,
 }
 

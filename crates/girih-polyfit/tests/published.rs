@@ -169,7 +169,17 @@ fn cheon_composites() {
         assert_eq!(plan.unit_depth(), levels * (openings + flattenings));
     }
     for p in CHEON_SIGN {
-        assert_eq!(p.polynomial().unwrap().degree(), p.coefficients.len() - 1);
+        let polynomial = p.polynomial().unwrap();
+        assert_eq!(polynomial.degree(), p.coefficients.len() - 1);
+        // The f's end at 1 with slope 0; the g's rise at least 4.4 times as fast as x and stay near one after that.
+        if p.name.starts_with('f') {
+            assert!((polynomial.eval(1.0) - 1.0).abs() < 1e-15);
+            assert!(polynomial.derivative().eval(1.0).abs() < 1e-13);
+        } else {
+            assert!(polynomial.coefficients()[1] > 4.4);
+            let (miss, ..) = errors(|_| 1.0, |x| polynomial.eval(x), 0.3, 1.0, &[]);
+            assert!(miss < 0.3, "{}: {miss}", p.name);
+        }
     }
     assert_eq!(PIECES.len(), 4);
     assert_eq!(NEXUS_INVERSE_SQRT.polynomial().unwrap().degree(), 1);

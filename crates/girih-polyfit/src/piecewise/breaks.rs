@@ -2,7 +2,7 @@
 
 use crate::chebyshev::interpolate;
 use crate::least_squares::{Triangle, chebyshev_row};
-use crate::{Density, Error, Interval, Polynomial, Result, fit_weighted};
+use crate::{Dd, Density, Error, Interval, Polynomial, Remez, Result, fit_weighted};
 
 use super::{Objective, Piece};
 
@@ -18,6 +18,8 @@ const FLOOR: f64 = 1e-6;
 const ROUNDS: usize = 6;
 /// Golden-section steps of one move: a cell shrinks to 7·10⁻⁵ of it.
 const SECTIONS: usize = 20;
+/// Relative gap between the errors found and possible at which a minimax piece is done.
+const LEVELLED: f64 = 1e-6;
 /// Points per degree where the error of a piece is looked at.
 const POINTS_PER_DEGREE: usize = 12;
 
@@ -45,7 +47,8 @@ pub(super) fn optimise(
     let mut ends = search.choose(&grid, pieces)?;
     search.refine(&grid, pieces, &mut ends)?;
     let fitted = pieces.iter().zip(ends.windows(2));
-    let fitted: Result<Vec<Polynomial>> = fitted.map(|(p, w)| search.fit(p, w[0], w[1])).collect();
+    let fitted: Result<Vec<Polynomial>> =
+        fitted.map(|(p, w)| search.finish(p, w[0], w[1])).collect();
     Ok((ends[1..pieces.len()].to_vec(), fitted?))
 }
 
@@ -208,6 +211,18 @@ impl Search<'_> {
             }
             (Piece::Fitted { degree }, None) => interpolate(self.f, part, *degree),
         }
+    }
+
+    /// The piece as it is returned: minimax instead of interpolated, unless the error is down to the digits of `f`.
+    fn finish(&self, piece: &Piece, a: f64, b: f64) -> Result<Polynomial> {
+        if let (Piece::Fitted { degree }, None) = (piece, &self.density) {
+            let part = Interval::try_new(a, b)?;
+            let minimax = Remez::new(|x| Dd::from((self.f)(x.to_f64())), part, *degree);
+            if let Ok(minimax) = minimax.tolerance(LEVELLED).solve() {
+                return Ok(minimax.polynomial);
+            }
+        }
+        self.fit(piece, a, b)
     }
 
     /// Moves each break within its neighbouring cells by golden section while the cost falls.

@@ -62,7 +62,7 @@ fn optimised_pieces_beat_published_ones() {
     let puma = PUMA_GELU.piecewise(i).unwrap();
     let ours = Piecewise::fit(gelu, i, &shape, Objective::Largest).unwrap();
     let (e_puma, e_ours) = (puma.max_error(gelu).unwrap(), ours.max_error(gelu).unwrap());
-    assert!(e_ours < e_puma / 4.0, "{e_ours} {e_puma}");
+    assert!(e_ours < e_puma / 6.0, "{e_ours} {e_puma}");
     let uniform = Density::uniform(i);
     let ours = Piecewise::fit(gelu, i, &shape, Objective::MeanSquare(&uniform)).unwrap();
     let rms = |p: &Piecewise| uniform.rms_error(gelu, |x| p.eval(x));
@@ -85,7 +85,7 @@ fn optimised_pieces_beat_published_ones() {
         idash.max_error(sigmoid).unwrap(),
         ours.max_error(sigmoid).unwrap(),
     );
-    assert!(ours < 0.7 * theirs, "{ours} {theirs}");
+    assert!(ours < theirs / 2.7, "{ours} {theirs}");
 }
 
 /// Breaks for the inputs that occur: the exponential of a softmax, whose inputs are mostly near zero.

@@ -6,6 +6,7 @@ pub(crate) mod decrypt;
 pub(crate) mod encrypt;
 pub(crate) mod evaluate;
 pub(crate) mod explain;
+pub(crate) mod fit;
 pub(crate) mod infer;
 pub(crate) mod keygen;
 pub(crate) mod params;

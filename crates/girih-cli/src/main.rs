@@ -4,12 +4,15 @@
 mod commands;
 mod console;
 mod npy;
+mod plot;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use commands::{calibrate, compile, decrypt, encrypt, evaluate, explain, infer, keygen, params};
+use commands::{
+    calibrate, compile, decrypt, encrypt, evaluate, explain, fit, infer, keygen, params,
+};
 
 /// A trained network answers on encrypted inputs.
 #[derive(Debug, Parser)]
@@ -39,6 +42,8 @@ enum Command {
     Calibrate(calibrate::Args),
     /// Prints graph, plan, parameters, keys, predicted time and memory, before any key exists.
     Explain(explain::Args),
+    /// Fits a polynomial, or the cheapest plan for a target error, to a function: coefficients, errors, costs, figures.
+    Fit(fit::Args),
     /// Prints the security table and the named parameter sets.
     Params(params::Args),
 }
@@ -54,6 +59,7 @@ fn main() -> ExitCode {
         Command::Infer(args) => infer::run(&args),
         Command::Calibrate(args) => calibrate::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Fit(args) => fit::run(&args),
         Command::Params(args) => params::run(&args),
     };
     match result {

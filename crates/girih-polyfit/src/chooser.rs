@@ -18,9 +18,11 @@
 //! # Ok::<(), girih_polyfit::Error>(())
 //! ```
 
+use crate::certificate::PlanCertificate;
 use crate::{Density, Error, EvaluationPlan, Function, Interval, PlanCounts, Result};
 
 mod cost;
+mod frame;
 mod measure;
 mod methods;
 mod search;
@@ -30,7 +32,7 @@ pub use cost::{BootstrapPrice, CostModel};
 pub use methods::Method;
 pub use symmetry::Symmetry;
 
-use search::{Proposal, Search};
+use search::{Proposal, Search, Wanted};
 
 /// Levels that a plan may take if nothing else is said: as many as the deepest composite sign of relu that is published
 /// (degrees 15, 15, 27) and one product.
@@ -74,10 +76,16 @@ pub struct Request {
     pub function: Function,
     /// Where its inputs lie.
     pub interval: Interval,
+    /// Errors in `(-gap, gap)` do not count: for the sign, which jumps there. 0 for other functions.
+    pub gap: f64,
     /// How they are distributed; uniform if `None`.
     pub density: Option<Density>,
     /// The error wanted.
     pub target: Target,
+    /// The largest error that least squares may leave anywhere on the interval, where the density has little mass or none: what
+    /// is beyond it is weighed more until it is met. `None` for 5 % of the largest value of the function, or four times the
+    /// error of the interpolant of the same degree if that is more; infinity for least squares as the density has them.
+    pub tail: Option<f64>,
     /// Most levels, as [`ends`](Self::ends) count them.
     pub max_depth: usize,
     /// Largest degree of one polynomial.
@@ -97,8 +105,10 @@ impl Request {
         Request {
             function,
             interval,
+            gap: 0.0,
             density: None,
             target,
+            tail: None,
             max_depth: DEFAULT_MAX_DEPTH,
             max_degree: DEFAULT_MAX_DEGREE,
             cost: CostModel::default(),
@@ -119,8 +129,11 @@ pub struct Candidate {
     pub plan: EvaluationPlan,
     /// The largest error on the interval, found on a grid and refined.
     pub max_error: f64,
-    /// A bound of the error on the interval: verified by slopes for one polynomial, and the error found for compositions.
+    /// A bound of the error on the interval, without the gap: that of the certificate if there is one and it is rigorous; otherwise by
+    /// slopes for one polynomial, and the largest error found for compositions.
     pub error_bound: f64,
+    /// The certificate of a plan that was asked for, from [`cheapest`] and [`with_degree`]; the plans of a [`front`] have none.
+    pub certificate: Option<PlanCertificate>,
     /// Where the largest error is.
     pub at: f64,
     /// The root of the mean squared error by the density.
@@ -151,10 +164,11 @@ impl Candidate {
 /// A target or degree that cannot be, a function that is not finite on the interval, a density without mass there, or no plan within
 /// the depth.
 pub fn front(request: &Request) -> Result<Vec<Candidate>> {
-    let search = Search::new(request)?;
+    let search = Search::new(request, Wanted::Front)?;
     let mut candidates = Vec::new();
+    let mut failure = None;
     for proposal in proposals(&search) {
-        candidates.extend(made(&search, &proposal)?);
+        candidates.extend(made(&search, &proposal, &mut failure));
     }
     let error = |c: &Candidate| c.error(request.target);
     candidates.sort_by(|a, b| {
@@ -172,10 +186,10 @@ pub fn front(request: &Request) -> Result<Vec<Candidate>> {
             front.push(candidate);
         }
     }
-    if front.is_empty() {
-        return Err(no_plan(request));
+    match front.is_empty() {
+        true => Err(failure.unwrap_or_else(|| no_plan(request))),
+        false => Ok(front),
     }
-    Ok(front)
 }
 
 /// The plan of least cost that meets the target.
@@ -183,7 +197,7 @@ pub fn front(request: &Request) -> Result<Vec<Candidate>> {
 /// # Errors
 /// As [`front`], and [`Error::Unreachable`] with the smallest error found if no plan within the limits meets the target.
 pub fn cheapest(request: &Request) -> Result<Candidate> {
-    let search = Search::new(request)?;
+    let search = Search::new(request, Wanted::Target)?;
     let mut proposals = proposals(&search);
     proposals.sort_by(|a, b| {
         (a.cost, a.depth)
@@ -192,16 +206,17 @@ pub fn cheapest(request: &Request) -> Result<Candidate> {
     });
     let target = request.target;
     let mut best: Option<Candidate> = None;
+    let mut failure = None;
     let mut chosen: Option<Candidate> = None;
     for proposal in &proposals {
         // Others of the same price may be more accurate.
         if chosen.as_ref().is_some_and(|c| c.cost < proposal.cost) {
             break;
         }
-        if (proposal.floor)()? > target.value() {
+        if (proposal.floor)().is_ok_and(|floor| floor > target.value()) {
             continue;
         }
-        let Some(candidate) = made(&search, proposal)? else {
+        let Some(candidate) = made(&search, proposal, &mut failure) else {
             continue;
         };
         let error = candidate.error(target);
@@ -216,7 +231,7 @@ pub fn cheapest(request: &Request) -> Result<Candidate> {
         }
     }
     if let Some(chosen) = chosen {
-        return Ok(chosen);
+        return search.certified(chosen);
     }
     // Those whose bound ruled them out are made now, to say how near one comes.
     let last = front(request)?;
@@ -237,23 +252,57 @@ pub fn cheapest(request: &Request) -> Result<Candidate> {
     ))
 }
 
-/// All proposals within the depth.
+/// The polynomial of one method and degree, whatever its depth and error.
+///
+/// # Errors
+/// As [`front`]; a method that does not make single polynomials, a degree of 0 or above the largest, or samples that do not determine
+/// the polynomial.
+pub fn with_degree(request: &Request, method: Method, degree: usize) -> Result<Candidate> {
+    crate::chebyshev::check_degree(degree)?;
+    let unlimited = Request {
+        max_depth: usize::MAX,
+        cost: CostModel {
+            levels: usize::MAX,
+            ..request.cost.clone()
+        },
+        ..request.clone()
+    };
+    let search = Search::new(&unlimited, Wanted::Front)?;
+    let polynomial = methods::polynomial(method, &search, &search.frames()[0], degree)?;
+    let name = format!("{method} of degree {degree}");
+    let candidate = search.candidate(method, &name, EvaluationPlan::polynomial(&polynomial)?)?;
+    search.certified(candidate.ok_or_else(|| no_plan(request))?)
+}
+
+/// All proposals within the depth. Of the methods for single polynomials only the best one is asked: none beats minimax in the
+/// largest error, and none least squares in the mean.
 fn proposals<'a>(search: &'a Search<'a>) -> Vec<Proposal<'a>> {
-    let mut proposals: Vec<Proposal<'a>> = search
-        .request()
-        .methods
-        .iter()
-        .flat_map(|m| m.proposals(search))
-        .collect();
-    proposals.retain(|p| p.depth <= search.request().max_depth);
+    let request = search.request();
+    let best = match request.target {
+        Target::MaxError(_) => Method::Minimax,
+        Target::MeanError(_) => Method::LeastSquares,
+    };
+    let beaten = |m: Method| m.is_single() && m != best && request.methods.contains(&best);
+    let methods = request.methods.iter().filter(|&&m| !beaten(m));
+    let mut proposals: Vec<Proposal<'a>> = methods.flat_map(|m| m.proposals(search)).collect();
+    proposals.retain(|p| p.depth <= request.max_depth);
     proposals
 }
 
-/// A proposal made; `None` if it is too deep, or if samples do not determine the polynomial.
-fn made(search: &Search<'_>, proposal: &Proposal<'_>) -> Result<Option<Candidate>> {
-    match search.candidate(proposal) {
-        Err(Error::Underdetermined { .. }) => Ok(None),
-        result => result,
+/// A proposal made; `None` if it is too deep, or fails: an exchange that runs out of digits, samples that do not determine a
+/// polynomial. The first failure is kept.
+fn made(
+    search: &Search<'_>,
+    proposal: &Proposal<'_>,
+    failure: &mut Option<Error>,
+) -> Option<Candidate> {
+    let plan = (proposal.build)();
+    match plan.and_then(|plan| search.candidate(proposal.method, &proposal.name, plan)) {
+        Ok(candidate) => candidate,
+        Err(error) => {
+            failure.get_or_insert(error);
+            None
+        }
     }
 }
 

@@ -309,6 +309,12 @@ pub enum Error {
         /// How it was made.
         method: String,
     },
+    /// A degree for a method that does not make one polynomial.
+    #[error("{method} does not make a polynomial of a given degree; give a target error")]
+    NotSingle {
+        /// The method.
+        method: &'static str,
+    },
     /// A method name that is not known.
     #[error("unknown method {name:?}; known are {known}")]
     UnknownMethod {

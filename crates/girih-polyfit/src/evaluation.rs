@@ -199,6 +199,37 @@ impl EvaluationPlan {
         values[self.steps.len()]
     }
 
+    /// The plan whose numbers are mapped by `f`: coefficients of polynomials, factors and constants of sums; those that
+    /// become infinite or NaN stay as they are. What rounding them at a scale does is seen so.
+    #[must_use]
+    pub fn map_coefficients(&self, f: impl Fn(f64) -> f64) -> Self {
+        let steps = self.steps.iter().map(|step| match step {
+            Step::Polynomial { of, polynomial, .. } => {
+                let mapped: Vec<f64> = polynomial.coefficients().iter().map(|&c| f(c)).collect();
+                let interval = polynomial.interval();
+                let mapped = match polynomial.basis() {
+                    Basis::Power => Polynomial::power(interval, mapped),
+                    Basis::Chebyshev => Polynomial::chebyshev(interval, mapped),
+                };
+                let polynomial = mapped.unwrap_or_else(|_| polynomial.clone());
+                Step::Polynomial {
+                    of: *of,
+                    plan: PolynomialPlan::new(&polynomial),
+                    polynomial,
+                }
+            }
+            Step::Product(v, w) => Step::Product(*v, *w),
+            Step::Affine { terms, constant } => Step::Affine {
+                terms: terms.iter().map(|&(v, c)| (v, f(c))).collect(),
+                constant: f(*constant),
+            },
+        });
+        EvaluationPlan {
+            interval: self.interval,
+            steps: steps.collect(),
+        }
+    }
+
     /// A plan `q` and `(scale, shift)` so that this plan is `scale · q + shift`, where `q` has a level less if there
     /// is a way: without a last affine step of one value, or with the leading coefficient of a last polynomial of
     /// degree `2^k` divided out, which leaves `k` levels. A compiler folds scale and shift into the layer after.

@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod common;
+mod fit;
 mod refusals;
 mod reports;
 mod roles;

@@ -1,13 +1,20 @@
 //! What all methods share while one request is answered.
 
-use std::cell::OnceCell;
-
+use super::frame::Frame;
 use super::measure::{Measured, measure};
-use super::{Candidate, Ends, Method, Request, Symmetry};
+use super::{Candidate, Ends, Method, Request, Target};
+use crate::certificate::{Method as Rigour, PlanCertificate};
 use crate::evaluation::Step;
-use crate::{
-    Density, Error, EvaluationPlan, Interval, MAX_DEGREE, PlanCounts, Result, interpolate,
-};
+use crate::{Density, Error, EvaluationPlan, Function, Interval, MAX_DEGREE, PlanCounts, Result};
+
+/// What proposals are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// Plans that meet the target.
+    Target,
+    /// Plans of any error.
+    Front,
+}
 
 /// A plan that can be made, and what is known of it before.
 pub(super) struct Proposal<'a> {
@@ -20,17 +27,37 @@ pub(super) struct Proposal<'a> {
     pub(super) build: Box<dyn Fn() -> Result<EvaluationPlan> + 'a>,
 }
 
+impl<'a> Proposal<'a> {
+    /// A plan that is made already; `None` if it is too deep.
+    pub(super) fn ready(
+        search: &Search<'_>,
+        method: Method,
+        name: String,
+        plan: EvaluationPlan,
+    ) -> Option<Self> {
+        let (depth, cost) = search.price(&plan)?;
+        Some(Proposal {
+            method,
+            name,
+            depth,
+            cost,
+            floor: Box::new(|| Ok(0.0)),
+            build: Box::new(move || Ok(plan.clone())),
+        })
+    }
+}
+
 /// A request, checked, with what its methods compute once.
 pub(super) struct Search<'a> {
     request: &'a Request,
-    symmetry: Symmetry,
+    wanted: Wanted,
+    frames: Vec<Frame>,
     density: Density,
-    series: OnceCell<Vec<f64>>,
 }
 
 impl<'a> Search<'a> {
     /// Checks a request.
-    pub(super) fn new(request: &'a Request) -> Result<Self> {
+    pub(super) fn new(request: &'a Request, wanted: Wanted) -> Result<Self> {
         let target = request.target.value();
         if !(target > 0.0 && target.is_finite()) {
             return Err(Error::Parameter {
@@ -46,22 +73,17 @@ impl<'a> Search<'a> {
                 max: MAX_DEGREE,
             });
         }
-        let function = request.function;
-        let symmetry = Symmetry::of(|x| function.eval(x), request.interval);
+        let frames = Frame::all(request)?;
         let density = match &request.density {
             Some(density) => density.restricted(request.interval)?,
             None => Density::uniform(request.interval),
         };
-        let search = Search {
+        Ok(Search {
             request,
-            symmetry,
+            wanted,
+            frames,
             density,
-            series: OnceCell::new(),
-        };
-        // A pole or an overflow shows here, before any method meets it.
-        let zero = EvaluationPlan::new(request.interval);
-        search.measure(&zero)?;
-        Ok(search)
+        })
     }
 
     pub(super) fn request(&self) -> &'a Request {
@@ -72,8 +94,26 @@ impl<'a> Search<'a> {
         self.request.interval
     }
 
-    pub(super) fn symmetry(&self) -> Symmetry {
-        self.symmetry
+    pub(super) fn function(&self) -> Function {
+        self.request.function
+    }
+
+    /// Where polynomials are fitted: on the interval first.
+    pub(super) fn frames(&self) -> &[Frame] {
+        &self.frames
+    }
+
+    /// Whether errors count at `x`.
+    pub(super) fn counts(&self, x: f64) -> bool {
+        self.request.gap == 0.0 || x.abs() >= self.request.gap
+    }
+
+    /// The largest error wanted, if that is what proposals are for.
+    pub(super) fn wanted(&self) -> Option<f64> {
+        match (self.wanted, self.request.target) {
+            (Wanted::Target, Target::MaxError(error)) => Some(error),
+            _ => None,
+        }
     }
 
     /// The density on the interval; uniform if none is given.
@@ -84,17 +124,6 @@ impl<'a> Search<'a> {
     /// The function.
     pub(super) fn value(&self, x: f64) -> f64 {
         self.request.function.eval(x)
-    }
-
-    /// Coefficients of the Chebyshev series, by an interpolant of degree [`MAX_DEGREE`].
-    pub(super) fn series(&self) -> Result<&[f64]> {
-        if let Some(series) = self.series.get() {
-            return Ok(series);
-        }
-        let polynomial = interpolate(|x| self.value(x), self.interval(), MAX_DEGREE)?;
-        Ok(self
-            .series
-            .get_or_init(|| polynomial.coefficients().to_vec()))
     }
 
     /// The plan as its neighbours let it be evaluated.
@@ -126,8 +155,12 @@ impl<'a> Search<'a> {
 
     /// The errors of a plan on the interval of the request.
     pub(super) fn measure(&self, plan: &EvaluationPlan) -> Result<Measured> {
-        let f = |x: f64| self.value(x);
-        measure(&f, plan, self.interval(), &[0.0], &self.density)
+        let breaks = self.request.function.breaks();
+        let error = |x: f64| match self.counts(x) {
+            true => self.value(x) - plan.eval(x),
+            false => 0.0,
+        };
+        measure(&error, self.interval(), breaks, &self.density)
     }
 
     /// A bound of the error everywhere, from slopes, for one polynomial; for other plans the error found.
@@ -141,18 +174,38 @@ impl<'a> Search<'a> {
         measured.max_error + slope * measured.resolution / 2.0
     }
 
+    /// A candidate with its certificate.
+    pub(super) fn certified(&self, candidate: Candidate) -> Result<Candidate> {
+        let domain = self.frames[0].domain.clone();
+        let certificate = PlanCertificate::new(&candidate.plan, self.function(), domain)?;
+        let rigorous = certificate.method == Rigour::Bound;
+        Ok(Candidate {
+            error_bound: match rigorous {
+                true => certificate.error_bound,
+                false => candidate.error_bound.max(certificate.observed),
+            },
+            certificate: Some(certificate),
+            ..candidate
+        })
+    }
+
     /// A plan with its errors and its price; `None` if it is too deep.
-    pub(super) fn candidate(&self, proposal: &Proposal<'_>) -> Result<Option<Candidate>> {
-        let plan = (proposal.build)()?;
+    pub(super) fn candidate(
+        &self,
+        method: Method,
+        name: &str,
+        plan: EvaluationPlan,
+    ) -> Result<Option<Candidate>> {
         let Some((depth, cost)) = self.price(&plan) else {
             return Ok(None);
         };
         let measured = self.measure(&plan)?;
         Ok(Some(Candidate {
-            method: proposal.method,
-            name: proposal.name.clone(),
+            method,
+            name: name.to_owned(),
             max_error: measured.max_error,
             error_bound: self.bound(&plan, measured),
+            certificate: None,
             at: measured.at,
             mean_error: measured.mean_error,
             depth,

@@ -97,17 +97,7 @@ fn compositions(
     max_depth: u32,
     make: &dyn Fn(String, &EvaluationPlan) -> Replacement,
 ) -> Result<Vec<Replacement>> {
-    let methods: Vec<Method> = Method::ALL
-        .into_iter()
-        .filter(|m| {
-            let single = [
-                Method::Interpolation,
-                Method::Truncation,
-                Method::LeastSquares,
-            ];
-            !single.contains(m)
-        })
-        .collect();
+    let methods: Vec<Method> = Method::ALL.into_iter().filter(|m| !m.is_single()).collect();
     let Some(function) = named(&node.op).filter(|_| !methods.is_empty()) else {
         return Ok(Vec::new());
     };

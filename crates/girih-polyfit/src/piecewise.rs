@@ -202,7 +202,10 @@ impl Piecewise {
             let jump = plan.push_polynomial(plan.input(), jump)?;
             terms.push((plan.push_product(step, jump), 1.0));
         }
-        if terms.len() != 1 || constant != 0.0 {
+        if terms.is_empty() {
+            let flat = Polynomial::power(Interval::UNIT, [constant])?;
+            plan.push_polynomial(plan.input(), flat)?;
+        } else if terms.len() != 1 || constant != 0.0 {
             plan.push_affine(terms, constant);
         }
         Ok(plan)

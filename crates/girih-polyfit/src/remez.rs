@@ -148,7 +148,8 @@ impl<'a> Remez<'a> {
     }
 
     /// Fixes a coefficient: `.fixed(0, 0.0)` for `p(0) = 0`. Fixing the lowest powers or the highest coefficients keeps
-    /// the fast exchange; others are solved one point at a time.
+    /// the fast exchange; others are solved one point at a time, and for Chebyshev coefficients in the middle the
+    /// bounds may remain up to `10⁻⁴` apart (see [`Minimax::lower_bound`]).
     #[must_use]
     pub fn fixed(mut self, index: usize, value: f64) -> Self {
         self.fixed.insert(index, value);

@@ -20,8 +20,8 @@ const VERIFICATION: usize = 40;
 const EXCHANGES: usize = 120;
 const STAGNATION: usize = 12;
 /// Simplex steps for each polynomial of the basis, and candidates tried after each scan.
-const STEPS_PER_POLYNOMIAL: usize = 30;
-const CANDIDATES: usize = 12;
+const STEPS_PER_POLYNOMIAL: usize = 80;
+const CANDIDATES: usize = 16;
 /// A relative gap between the bounds with which an iteration that makes no more progress is still accepted: the
 /// function is then known to few digits only.
 const ACCEPTABLE_GAP: f64 = 1e-4;
@@ -154,10 +154,11 @@ impl Problem<'_> {
             return accept(None, 0.0);
         };
         let (mut taken, mut idle, mut search) = (0, 0, SEARCH);
-        while taken < steps && idle < 10 * STAGNATION {
-            let Some((coefficients, level, _)) = self.basic(&reference, &signs) else {
+        while taken < steps && idle < 20 * STAGNATION {
+            let Some(mut basic) = Basic::new(self, &reference, &signs) else {
                 break;
             };
+            let (coefficients, level) = basic.solution();
             let error = |x: f64| self.error(&coefficients, x);
             let mut sorted = reference.clone();
             sorted.sort_by(f64::total_cmp);
@@ -199,15 +200,16 @@ impl Problem<'_> {
                 continue;
             }
             for e in extrema.iter().take(CANDIDATES) {
-                let Some((coefficients, level, factors)) = self.basic(&reference, &signs) else {
-                    break;
-                };
+                let (coefficients, level) = basic.solution();
                 let value = self.error(&coefficients, e.x) * self.space.sign(e.x).abs();
                 if value.abs() > level + self.tolerance * level && !reference.contains(&e.x) {
                     taken += 1;
-                    if !self.enter(&mut reference, &mut signs, &factors, e.x, value.signum()) {
+                    let sign = value.signum();
+                    let Some(i) = basic.enter(&self.column(e.x, sign), (self.target)(e.x) * sign)
+                    else {
                         break;
-                    }
+                    };
+                    (reference[i], signs[i]) = (e.x, sign);
                 }
             }
             idle += 1;
@@ -239,49 +241,78 @@ impl Problem<'_> {
         column.push(Dd::ONE / (self.weight)(x));
         column
     }
+}
 
-    /// Coefficients and level of a basis, with the factors of its transposed matrix.
-    fn basic(&self, reference: &[f64], signs: &[f64]) -> Option<(Vec<Dd>, f64, Factors)> {
+/// A basis of the linear program: the inverse of the matrix whose rows are the columns of the reference, and their costs.
+struct Basic {
+    n: usize,
+    inverse: Vec<Dd>,
+    costs: Vec<Dd>,
+}
+
+impl Basic {
+    fn new(problem: &Problem<'_>, reference: &[f64], signs: &[f64]) -> Option<Self> {
         let n = reference.len();
         let mut matrix = Vec::with_capacity(n * n);
-        let mut cost = Vec::with_capacity(n);
+        let mut costs = Vec::with_capacity(n);
         for (&x, &sign) in reference.iter().zip(signs) {
-            matrix.extend(self.column(x, sign));
-            cost.push((self.target)(x) * sign);
+            matrix.extend(problem.column(x, sign));
+            costs.push((problem.target)(x) * sign);
         }
         let factors = Factors::new(n, matrix)?;
-        let mut solution = factors.solve(&cost);
-        let level = solution.pop()?;
-        level
-            .is_finite()
-            .then(|| (solution, level.to_f64().abs(), factors))
+        let mut inverse = vec![Dd::ZERO; n * n];
+        for j in 0..n {
+            let mut unit = vec![Dd::ZERO; n];
+            unit[j] = Dd::ONE;
+            for (i, value) in factors.solve(&unit).into_iter().enumerate() {
+                inverse[i * n + j] = value;
+            }
+        }
+        inverse
+            .iter()
+            .all(|v| v.is_finite())
+            .then_some(Basic { n, inverse, costs })
     }
 
-    /// Exchanges a point of the reference for `x`; `false` if none can leave.
-    fn enter(
-        &self,
-        reference: &mut [f64],
-        signs: &mut [f64],
-        factors: &Factors,
-        x: f64,
-        sign: f64,
-    ) -> bool {
-        let n = reference.len();
-        let mut last = vec![Dd::ZERO; n];
-        last[n - 1] = Dd::ONE;
-        let masses = factors.solve_transposed(&last);
-        let direction = factors.solve_transposed(&self.column(x, sign));
+    /// Coefficients and level.
+    fn solution(&self) -> (Vec<Dd>, f64) {
+        let rows = self.inverse.chunks_exact(self.n);
+        let mut solution: Vec<Dd> = rows
+            .map(|row| row.iter().zip(&self.costs).map(|(&a, &b)| a * b).sum())
+            .collect();
+        let level = solution.pop().map_or(0.0, |l: Dd| l.to_f64().abs());
+        (solution, level)
+    }
+
+    /// Lets a column enter, and says for which it does; `None` if none can leave. The inverse follows by the formula of Sherman
+    /// and Morrison.
+    fn enter(&mut self, column: &[Dd], cost: Dd) -> Option<usize> {
+        let n = self.n;
+        let mut direction = vec![Dd::ZERO; n];
+        for (row, &c) in self.inverse.chunks_exact(n).zip(column) {
+            for (d, &v) in direction.iter_mut().zip(row) {
+                *d += v * c;
+            }
+        }
+        // The masses of the reference are the last row of the inverse.
+        let masses = &self.inverse[(n - 1) * n..];
         let largest = direction.iter().map(|d| d.hi().abs()).fold(0.0, f64::max);
         let leaving = (0..n)
             .filter(|&i| direction[i].hi() > 1e-20 * largest)
             .min_by(|&i, &j| {
                 let ratio = |i: usize| masses[i].hi().max(0.0) / direction[i].hi();
                 ratio(i).total_cmp(&ratio(j))
-            });
-        if let Some(i) = leaving {
-            (reference[i], signs[i]) = (x, sign);
+            })?;
+        let pivot = direction[leaving].recip();
+        for row in self.inverse.chunks_exact_mut(n) {
+            let factor = row[leaving] * pivot;
+            for (v, &d) in row.iter_mut().zip(&direction) {
+                *v -= factor * d;
+            }
+            row[leaving] = factor;
         }
-        leaving.is_some()
+        self.costs[leaving] = cost;
+        Some(leaving)
     }
 }
 

@@ -38,8 +38,11 @@ enum Kind {
         beta: Vec<f64>,
         gamma: Vec<f64>,
     },
-    /// `Tₖ(u)` or `(x / scale)ᵏ` for the given indices.
-    Raw { indices: Vec<usize>, basis: Basis },
+    /// `yᵉ Tₜ(u)` with `y = x / scale` for pairs `(e, t)`; `powers` if they span powers of `x`.
+    Raw {
+        terms: Vec<(usize, usize)>,
+        powers: bool,
+    },
 }
 
 impl Space {
@@ -55,10 +58,13 @@ impl Space {
         let contiguous = free.indices.windows(2).all(|w| w[1] - w[0] == free.stride);
         let powers = free.basis == Basis::Power && constrained;
         if !contiguous || (!powers && lowest >= free.stride) {
-            let kind = Kind::Raw {
-                indices: free.indices.clone(),
-                basis: free.basis,
+            let powers = free.basis == Basis::Power;
+            let terms = if powers {
+                power_terms(free)
+            } else {
+                free.indices.iter().map(|&k| (0, k)).collect()
             };
+            let kind = Kind::Raw { terms, powers };
             return Space {
                 interval,
                 kind,
@@ -170,9 +176,8 @@ impl Space {
         match &self.kind {
             Kind::Recurrence { .. } => true,
             // Powers of a positive number, any of them, are a Chebyshev system (Descartes).
-            Kind::Raw { basis, .. } => {
-                *basis == Basis::Power
-                    && (pieces.iter().all(|p| p.0 >= 0.0) || pieces.iter().all(|p| p.1 <= 0.0))
+            Kind::Raw { powers, .. } => {
+                *powers && (pieces.iter().all(|p| p.0 >= 0.0) || pieces.iter().all(|p| p.1 <= 0.0))
             }
         }
     }
@@ -181,13 +186,8 @@ impl Space {
     pub(super) fn sign(&self, x: f64) -> f64 {
         let prefactor = match &self.kind {
             Kind::Recurrence { .. } => self.prefactor(x).hi(),
-            Kind::Raw { indices, basis } => {
-                if *basis == Basis::Power && indices[0] > 0 && x == 0.0 {
-                    0.0
-                } else {
-                    1.0
-                }
-            }
+            Kind::Raw { terms, .. } if x == 0.0 && terms.iter().all(|t| t.0 > 0) => 0.0,
+            Kind::Raw { .. } => 1.0,
         };
         if prefactor == 0.0 {
             0.0
@@ -232,9 +232,21 @@ impl Space {
     pub(super) fn values(&self, x: f64) -> Vec<Dd> {
         match &self.kind {
             Kind::Recurrence { .. } => self.recurrence(x, self.dimension),
-            Kind::Raw { indices, basis } => {
-                let all = raw_values(*basis, indices, self.unit(x), Dd::from(x) / self.scale());
-                indices.iter().map(|&k| all[k]).collect()
+            Kind::Raw { terms, .. } => {
+                let (y, u) = (Dd::from(x) / self.scale(), self.unit(x));
+                let largest =
+                    |part: fn(&(usize, usize)) -> usize| terms.iter().map(part).max().unwrap_or(0);
+                let powers: Vec<Dd> = std::iter::successors(Some(Dd::ONE), |&p| Some(p * y))
+                    .take(largest(|t| t.0) + 1)
+                    .collect();
+                let mut chebyshev = vec![Dd::ONE, u];
+                for k in 1..largest(|t| t.1) {
+                    chebyshev.push(u * chebyshev[k] * 2.0 - chebyshev[k - 1]);
+                }
+                terms
+                    .iter()
+                    .map(|&(e, t)| powers[e] * chebyshev[t])
+                    .collect()
             }
         }
     }
@@ -340,27 +352,14 @@ impl Space {
                     add(&mut sum, coefficients[k + 1], &q);
                 }
             }
-            Kind::Raw {
-                indices,
-                basis: Basis::Chebyshev,
-            } => {
-                for (&k, &c) in indices.iter().zip(coefficients) {
-                    sum[k] += c;
-                }
-            }
-            Kind::Raw {
-                indices,
-                basis: Basis::Power,
-            } => {
-                let mut power = vec![Dd::ZERO; length];
-                power[0] = Dd::ONE;
-                let mut exponent = 0;
-                for (&k, &c) in indices.iter().zip(coefficients) {
-                    while exponent < k {
-                        power = self.times_x(&power);
-                        exponent += 1;
+            Kind::Raw { terms, .. } => {
+                for (&(e, t), &c) in terms.iter().zip(coefficients) {
+                    let mut p = vec![Dd::ZERO; length];
+                    p[t] = Dd::ONE;
+                    for _ in 0..e {
+                        p = self.times_x(&p);
                     }
-                    add(&mut sum, c, &power);
+                    add(&mut sum, c, &p);
                 }
             }
         }
@@ -407,18 +406,17 @@ pub(super) fn times_u(p: &[Dd]) -> Vec<Dd> {
     out
 }
 
-/// `T₀(u) .. ` or `1, y, y² ..` up to the last of the indices.
-fn raw_values(basis: Basis, indices: &[usize], u: Dd, y: Dd) -> Vec<Dd> {
-    let last = indices.last().copied().unwrap_or(0);
-    let mut all = vec![Dd::ONE];
-    for k in 0..last {
-        all.push(match basis {
-            Basis::Power => all[k] * y,
-            Basis::Chebyshev if k == 0 => u,
-            Basis::Chebyshev => u * all[k] * 2.0 - all[k - 1],
-        });
+/// Powers of `x`, better conditioned: a run of consecutive indices from `a` on is spanned by `yᵃ Tⱼ(u)` too.
+fn power_terms(free: &Free) -> Vec<(usize, usize)> {
+    let mut terms: Vec<(usize, usize)> = Vec::with_capacity(free.indices.len());
+    for &k in &free.indices {
+        match terms.last() {
+            // (With a stride of 2 the centre is 0 and T₀, T₂, T₄ .. are even.)
+            Some(&(e, t)) if e + t + free.stride == k => terms.push((e, t + free.stride)),
+            _ => terms.push((k, 0)),
+        }
     }
-    all
+    terms
 }
 
 #[cfg(test)]

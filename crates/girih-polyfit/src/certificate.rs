@@ -1,10 +1,10 @@
 //! Certificates: what can be relied on when a polynomial or a plan replaces a function.
 //!
 //! The bound of the error is rigorous. Between the points of a grid a polynomial cannot rise above a factor next to one
-//! (Ehlich and Zeller 1964), and how near polynomials come to the function at all follows from its size in the complex plane
-//! (Bernstein's ellipse); values are taken in double-double arithmetic with bounds of their rounding. What is relied on is the accuracy
-//! of the functions in [`dd`](crate::dd), which are tested to `10⁻³⁰`. The bound is about one part in a thousand above the
-//! largest error that is attained; [`Certificate::gap`] says how much.
+//! (Ehlich and Zeller 1964), and how near polynomials come to the function at all follows from its size in the
+//! complex plane (Bernstein's ellipse); values are taken in double-double arithmetic with bounds of their rounding.
+//! What is relied on is the accuracy of the functions in [`dd`](crate::dd), which are tested to `10⁻³⁰`. The bound
+//! is about one part in a thousand above the largest error that is attained; [`Certificate::gap`] says how much.
 //!
 //! All bounds are those of the polynomial in exact arithmetic; what noise and the rounding of coefficients add is
 //! [`noise_gain`](Certificate::noise_gain) times the noise and [`quantization`](Certificate::quantization).
@@ -35,7 +35,8 @@ pub struct Certificate {
     pub domain: Domain,
     /// The polynomial.
     pub polynomial: Polynomial,
-    /// An upper bound of `max |f - p|` on the domain.
+    /// An upper bound of `max |f - p|` on the domain; infinite if the range is thousands of times the features of the
+    /// function, so that no bound was found with reasonable effort.
     pub error_bound: f64,
     /// The largest `|f - p|` that was seen.
     pub observed: f64,
@@ -52,7 +53,8 @@ pub struct Certificate {
 pub struct Quantization {
     /// The `k`.
     pub bits: u32,
-    /// An upper bound of the change on the domain for any coefficients: half a unit for each that is not zero, times its basis polynomial.
+    /// An upper bound of the change on the domain for any coefficients: half a unit for each that is not zero,
+    /// times its basis polynomial.
     pub bound: f64,
     /// An upper bound of the change on the domain for these coefficients.
     pub change: f64,
@@ -76,8 +78,8 @@ pub struct Outside {
 pub enum Method {
     /// Rigorous, as for a polynomial.
     Bound,
-    /// The degree of the plan as one polynomial is too large for a grid: the largest error found on grid points with the given
-    /// largest distance. No bound.
+    /// The degree of the plan as one polynomial is too large for a grid: the largest error found on grid points
+    /// with the given largest distance. No bound.
     Search {
         /// Largest distance of neighbouring grid points.
         resolution: f64,
@@ -106,8 +108,8 @@ pub struct PlanCertificate {
 }
 
 impl Certificate {
-    /// Bounds for `polynomial` on `domain`. The cost is about `40 · degree` evaluations of the function and the polynomial in double-double
-    /// arithmetic for each of a few intervals: 30 milliseconds at degree 31.
+    /// Bounds for `polynomial` on `domain`. The cost is about `40 · degree` evaluations of the function and the
+    /// polynomial in double-double arithmetic for each of a few intervals: 30 milliseconds at degree 31.
     ///
     /// # Errors
     /// As [`Function::check`].
@@ -204,8 +206,9 @@ impl Certificate {
         })
     }
 
-    /// The polynomial on the two sides of the hull of the domain, up to `factor` times its half width from the centre: a search on 200
-    /// points on either side, denser towards the far ends. A factor of at most 1 gives the ends of the range.
+    /// The polynomial on the two sides of the hull of the domain, up to `factor` times its half width from the
+    /// centre: a search on 200 points on either side, denser towards the far ends. A factor of at most 1 gives the
+    /// ends of the range.
     #[must_use]
     pub fn outside(&self, factor: f64) -> Outside {
         let hull = self.domain.hull();
@@ -333,7 +336,7 @@ fn error_bound(eval: &dyn Fn(Dd) -> Bounded, degree: usize, f: Function, domain:
         pieces.push((lo, interval.hi()));
     }
     // A first look, for the error that has to be resolved.
-    let (mut seen, mut size) = (0.0f64, 0.0f64);
+    let (mut seen, mut size) = (Bound::none(), 0.0f64);
     for &(lo, hi) in &pieces {
         for k in 0..=FIRST_LOOK {
             let angle = std::f64::consts::PI * k as f64 / FIRST_LOOK as f64;
@@ -341,19 +344,20 @@ fn error_bound(eval: &dyn Fn(Dd) -> Bounded, degree: usize, f: Function, domain:
             let value = f.eval_dd(x);
             size = size.max(value.hi().abs());
             let e = (value - eval(x).value).to_f64().abs();
-            seen = if e.is_nan() {
-                f64::INFINITY
-            } else {
-                seen.max(e)
-            };
+            let e = if e.is_nan() { f64::INFINITY } else { e };
+            seen = seen.join(Bound {
+                observed: e,
+                at: x.to_f64(),
+                ..Bound::none()
+            });
         }
     }
-    let expected = seen.max(RESOLVED * size);
-    let approximation = Approximation { eval, degree };
+    let expected = seen.observed.max(RESOLVED * size);
+    let approximation = Approximation::new(eval, degree);
     pieces
         .iter()
         .map(|&(lo, hi)| approximation.error(f, lo, hi, expected))
-        .fold(Bound::none(), Bound::join)
+        .fold(seen, Bound::join)
 }
 
 /// An upper bound of `|p|` on the domain.

@@ -46,9 +46,9 @@ pub fn interpolate(
 /// The Chebyshev series of `f` up to the given degree: `cₖ = (2/π) ∫ f Tₖ / √(1 - u²) du`.
 ///
 /// Its error is at most `4 + (4/π²) ln degree` times that of the best polynomial (Trefethen, chapter 15). The integrals
-/// are the discrete cosine transform of `f` at Chebyshev nodes, whose number is doubled until the coefficients stay within
-/// rounding, at most to 16384: what is left then, for functions with kinks, is some `10⁻⁸` of them. Small coefficients are set to zero as
-/// by [`interpolate`].
+/// are the discrete cosine transform of `f` at Chebyshev nodes, whose number is doubled until the coefficients stay
+/// within rounding, at most to 16384: what is left then, for functions with kinks, is some `10⁻⁸` of them. Small
+/// coefficients are set to zero as by [`interpolate`].
 ///
 /// # Errors
 /// As [`interpolate`].

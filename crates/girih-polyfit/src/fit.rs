@@ -51,8 +51,8 @@ impl Fit {
     }
 }
 
-/// The best polynomial for `function` on `range`: minimax, or the Chebyshev interpolant where that is as good (at degrees
-/// that exhaust double precision, and above [`MAX_REMEZ_DEGREE`]).
+/// The best polynomial for `function` on `range`: minimax, or the Chebyshev interpolant where that is as good (at
+/// degrees that exhaust double precision, and above [`MAX_REMEZ_DEGREE`]).
 ///
 /// # Errors
 /// A degree of 0 or above the largest; a range with a pole, branch point or jump, or on which the function overflows.
@@ -101,8 +101,9 @@ pub fn fit_with(
 
 /// The fit of smallest degree, up to [`MAX_FIT_DEGREE`], with an error of at most `target`.
 ///
-/// Minimax errors do not rise with the degree, so the degree is found by doubling and bisection. Interpolants decide most steps: their
-/// error is at least that of the best polynomial and at most `2 + (2/π) ln(degree + 1)` times it.
+/// Minimax errors do not rise with the degree, so the degree is found by doubling and bisection. Interpolants
+/// decide most steps: their error is at least that of the best polynomial and at most `2 + (2/π) ln(degree + 1)`
+/// times it.
 ///
 /// # Errors
 /// The target is not positive, or not reached; as [`fit`].

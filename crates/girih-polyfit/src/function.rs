@@ -143,7 +143,8 @@ impl Function {
     ///
     /// # Errors
     /// [`Error::Singular`] for a pole, branch point or jump in one of the intervals (the end 0 is allowed for the
-    /// square root), [`Error::NotFinite`] for overflow at an end, [`Error::FunctionParameter`] for a slope that is not finite.
+    /// square root), [`Error::NotFinite`] for overflow at an end, [`Error::FunctionParameter`] for a slope that is
+    /// not finite.
     pub fn check(self, domain: &Domain) -> Result<()> {
         if let Function::LeakyRelu { slope } = self
             && !slope.is_finite()
@@ -185,8 +186,8 @@ impl Function {
         Ok(())
     }
 
-    /// The degree used when none is given: the smallest of 3, 7, 15 and 31 whose interpolant has an error of at most 1 %
-    /// of the largest value on the range, or 31; for functions with a kink 15, since another level only
+    /// The degree used when none is given: the smallest of 3, 7, 15 and 31 whose interpolant has an error of at
+    /// most 1 % of the largest value on the range, or 31; for functions with a kink 15, since another level only
     /// halves their error.
     ///
     /// # Errors

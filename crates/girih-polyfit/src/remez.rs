@@ -6,8 +6,8 @@
 //! sigmoid) halves the number of unknowns and gives exact zeros.
 //!
 //! The basis is orthogonal on the domain, so that 106 bits hold errors down to about `10⁻²⁸` of the function
-//! for all degrees offered. The cost is some `10` exchanges of `O(degree³)` operations and `30 · degree` evaluations of the
-//! function each: degree 63 takes tens of milliseconds.
+//! for all degrees offered. The cost is some `10` exchanges of `O(degree³)` operations and `30 · degree`
+//! evaluations of the function each: degree 63 takes tens of milliseconds.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -94,8 +94,8 @@ impl fmt::Debug for Remez<'_> {
 }
 
 impl<'a> Remez<'a> {
-    /// The best approximation of `f` by polynomials of the given degree. Give `f` to full double-double precision if you
-    /// can; with an `f` in double precision errors below about `10⁻¹³` of it cannot be levelled.
+    /// The best approximation of `f` by polynomials of the given degree. Give `f` to full double-double precision
+    /// if you can; with an `f` in double precision errors below about `10⁻¹³` of it cannot be levelled.
     pub fn new(f: impl Fn(Dd) -> Dd + 'a, domain: impl Into<Domain>, degree: usize) -> Self {
         Remez {
             function: Box::new(f),
@@ -131,8 +131,8 @@ impl<'a> Remez<'a> {
         self
     }
 
-    /// Admits only even or odd polynomials: about the centre of a symmetric domain, of a function that is even or odd; or about 0,
-    /// for a domain on one side of 0.
+    /// Admits only even or odd polynomials: about the centre of a symmetric domain, of a function that is even or
+    /// odd; or about 0, for a domain on one side of 0.
     #[must_use]
     pub fn parity(mut self, parity: Parity) -> Self {
         self.parity = parity;

@@ -1,8 +1,8 @@
 //! How well polynomials can approximate a function, from its size in the complex plane.
 //!
-//! A function that is analytic and at most `M` in modulus inside the Bernstein ellipse with parameter `ρ` (foci at the ends of the interval,
-//! semi-axes `r (ρ ± 1/ρ) / 2`) has a polynomial of degree `n` within `2 M ρ⁻ⁿ / (ρ - 1)` (Trefethen, Approximation Theory
-//! and Approximation Practice, theorem 8.2).
+//! A function that is analytic and at most `M` in modulus inside the Bernstein ellipse with parameter `ρ` (foci at
+//! the ends of the interval, semi-axes `r (ρ ± 1/ρ) / 2`) has a polynomial of degree `n` within `2 M ρ⁻ⁿ / (ρ - 1)`
+//! (Trefethen, Approximation Theory and Approximation Practice, theorem 8.2).
 
 use std::f64::consts::{FRAC_2_SQRT_PI, FRAC_PI_2, PI};
 

@@ -1,7 +1,7 @@
 //! Upper bounds from values on a grid.
 //!
-//! A polynomial of degree `d` is at most `1 / cos(π d / 2m)` times its largest value at the `m > d` zeros of `Tₘ` (Ehlich and
-//! Zeller, Mathematische Zeitschrift 86, 1964). With `f` within `ε` of a polynomial `F` of degree `n`,
+//! A polynomial of degree `d` is at most `1 / cos(π d / 2m)` times its largest value at the `m > d` zeros of `Tₘ`
+//! (Ehlich and Zeller, Mathematische Zeitschrift 86, 1964). With `f` within `ε` of a polynomial `F` of degree `n`,
 //!
 //! ```text
 //! |f - p| <= |F - p| + ε <= (max over the grid of |f - p| + ε) / cos(π max(n, d) / 2m) + ε,
@@ -9,6 +9,7 @@
 //!
 //! where `F` need not be known.
 
+use std::cell::Cell;
 use std::f64::consts::PI;
 
 use super::analytic::sufficient_degree;
@@ -27,6 +28,9 @@ const FEWEST_PER_DEGREE: f64 = 1.5;
 const GRID_ROUNDING: f64 = 1e-3;
 /// `ε`, relative to the error that is expected.
 const TRUNCATION: f64 = 2e-5;
+/// Parts of the domain at most: a few dozen are common, and a range of thousands of times the features of the function
+/// (tanh on ±10⁵) has no bound.
+const MOST_PARTS: usize = 1 << 12;
 /// Halvings of an interval towards a branch point.
 const HALVINGS: usize = 60;
 
@@ -74,11 +78,21 @@ impl Bound {
 
 /// A polynomial of known degree, by its values.
 pub(super) struct Approximation<'a> {
-    pub(super) eval: &'a dyn Fn(Dd) -> Bounded,
-    pub(super) degree: usize,
+    eval: &'a dyn Fn(Dd) -> Bounded,
+    degree: usize,
+    /// Parts that may still be made.
+    parts: Cell<usize>,
 }
 
-impl Approximation<'_> {
+impl<'a> Approximation<'a> {
+    pub(super) fn new(eval: &'a dyn Fn(Dd) -> Bounded, degree: usize) -> Self {
+        Approximation {
+            eval,
+            degree,
+            parts: Cell::new(MOST_PARTS),
+        }
+    }
+
     /// `max |f - p|` on `[lo, hi]`, where `f` has no break.
     pub(super) fn error(&self, f: Function, lo: f64, hi: f64, expected: f64) -> Bound {
         self.halve(
@@ -90,6 +104,15 @@ impl Approximation<'_> {
     }
 
     fn halve(&self, f: Function, (lo, hi): (f64, f64), tolerance: f64, halvings: usize) -> Bound {
+        if self.parts.get() == 0 {
+            // Far too wide for the function: no bound.
+            let unknown = Bound::none();
+            return Bound {
+                bound: f64::INFINITY,
+                resolution: hi - lo,
+                ..unknown
+            };
+        }
         let degree = sufficient_degree(f, lo, hi, tolerance);
         let enough = (2 * self.degree).max(48);
         let middle = lo + (hi - lo) / 2.0;
@@ -102,6 +125,7 @@ impl Approximation<'_> {
             }
             None if !room || halvings == 0 => self.at_branch_point(f, (lo, hi)),
             _ => {
+                self.parts.set(self.parts.get() - 1);
                 let left = self.halve(f, (lo, middle), tolerance, halvings - 1);
                 left.join(self.halve(f, (middle, hi), tolerance, halvings - 1))
             }

@@ -158,6 +158,14 @@ fn quantization_and_growth() {
 fn misuse_is_refused() {
     let p = Polynomial::power(Interval::UNIT, [1.0, 2.0]).unwrap();
     assert!(Certificate::new(&p, Function::Log, Interval::UNIT).is_err());
+    // Ranges without a bound end soon, and say so.
+    let wide = Interval::symmetric(1e200).unwrap();
+    let line = Polynomial::power(wide, [0.0, 1e-200]).unwrap();
+    let c = Certificate::new(&line, Function::Tanh, wide).unwrap();
+    assert!(c.error_bound.is_infinite());
+    let tiny = Interval::try_new(1.0, 1.0 + 4.0 * f64::EPSILON).unwrap();
+    let c = Certificate::new(&p, Function::InverseSqrt, tiny).unwrap();
+    assert!((c.error_bound - 2.0).abs() < 2e-3, "{c}");
     let c = Certificate::new(&p, Function::Exp, Interval::UNIT).unwrap();
     assert!(c.quantization(5000).is_err() || c.quantization(5000).unwrap().change == 0.0);
 }

@@ -68,6 +68,10 @@ impl Problem<'_> {
 
     pub(super) fn solve(&self) -> Result<Solution> {
         let reference = self.space.fekete_points(self.pieces);
+        if reference.len() != self.space.dimension() + 1 {
+            // Fewer numbers in the domain than points are needed.
+            return accept(None, 0.0);
+        }
         let mut scale = 0.0f64;
         for &x in &reference {
             scale = scale.max(((self.target)(x) * (self.weight)(x)).to_f64().abs());
@@ -243,7 +247,8 @@ impl Problem<'_> {
     }
 }
 
-/// A basis of the linear program: the inverse of the matrix whose rows are the columns of the reference, and their costs.
+/// A basis of the linear program: the inverse of the matrix whose rows are the columns of the reference, and their
+/// costs.
 struct Basic {
     n: usize,
     inverse: Vec<Dd>,
@@ -284,8 +289,8 @@ impl Basic {
         (solution, level)
     }
 
-    /// Lets a column enter, and says for which it does; `None` if none can leave. The inverse follows by the formula of Sherman
-    /// and Morrison.
+    /// Lets a column enter, and says for which it does; `None` if none can leave. The inverse follows by the
+    /// formula of Sherman and Morrison.
     fn enter(&mut self, column: &[Dd], cost: Dd) -> Option<usize> {
         let n = self.n;
         let mut direction = vec![Dd::ZERO; n];

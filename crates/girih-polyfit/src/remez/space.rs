@@ -25,8 +25,8 @@ pub(super) struct Space {
 
 enum Kind {
     /// `yˢ qₖ(t)` with `t = u` or `u²` and polynomials `q` orthogonal on the domain, by their recurrence
-    /// `qₖ₊₁ = γₖ ((t - αₖ) qₖ - βₖ₋₁ qₖ₋₁)` with `γ ≈ 1/β`. Any real numbers `α`, `β`, `γ ≠ 0` define a basis exactly; their
-    /// rounding only makes it a little less orthogonal.
+    /// `qₖ₊₁ = γₖ ((t - αₖ) qₖ - βₖ₋₁ qₖ₋₁)` with `γ ≈ 1/β`. Any real numbers `α`, `β`, `γ ≠ 0` define a basis
+    /// exactly; their rounding only makes it a little less orthogonal.
     Recurrence {
         /// The exponent `s`.
         lowest: usize,
@@ -130,8 +130,8 @@ impl Space {
     }
 
     /// `dimension + 1` points of the pieces at which no polynomial of one degree more can be large between them:
-    /// approximate Fekete points (Sommariva and Vianello 2009), from a QR factorisation with pivots of the basis on a grid. A good
-    /// first reference (Filip, ACM TOMS 43, 2016).
+    /// approximate Fekete points (Sommariva and Vianello 2009), from a QR factorisation with pivots of the basis on
+    /// a grid. A good first reference (Filip, ACM TOMS 43, 2016).
     pub(super) fn fekete_points(&self, pieces: &[(f64, f64)]) -> Vec<f64> {
         let wanted = self.dimension + 1;
         let mut xs: Vec<f64> = grid(pieces, GRID_PER_POLYNOMIAL / 2 * (wanted + 2)).collect();

@@ -351,6 +351,22 @@ fn misuse_is_refused() {
         ),
         Error::Fixed { index: 2, .. }
     ));
+    // Five numbers in the interval.
+    let tiny = interval(1.0, 1.0 + 4.0 * f64::EPSILON);
+    for degree in [1, 2, 3, 4, 20] {
+        if let Err(e) = Remez::new(Dd::exp, tiny, degree).solve() {
+            assert!(matches!(
+                e,
+                Error::NoConvergence { .. } | Error::PrecisionExhausted { .. }
+            ));
+        }
+    }
+    for (lo, hi) in [(1e200, 3e200), (-1e-200, 1e-200), (-1e308, 0.5e308)] {
+        let _ = Remez::new(|x| x.abs(), interval(lo, hi), 5).solve();
+        let _ = Remez::new(Dd::tanh, interval(lo, hi), 4)
+            .fixed(2, 0.0)
+            .solve();
+    }
     let all = (0..=3).fold(Remez::new(Dd::exp, unit, 3), |r, k| r.fixed(k, 1.0));
     assert!(matches!(solve(all), Error::Fixed { .. }));
     assert!(matches!(

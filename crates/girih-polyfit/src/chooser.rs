@@ -65,6 +65,8 @@ pub enum Ends {
     /// The layers before and after take them ([`EvaluationPlan::input_map`], [`EvaluationPlan::factor_output`]).
     #[default]
     Folded,
+    /// The layer before takes the input map; the output is that of the plan: `⌈log₂(degree + 1)⌉` levels for a polynomial.
+    Input,
     /// They are part of the plan and take their levels.
     Own,
 }

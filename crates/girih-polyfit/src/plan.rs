@@ -223,3 +223,52 @@ impl fmt::Display for PolynomialPlan {
             .try_for_each(|k| write!(f, " {name}{k}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Odd polynomials in least depth: products of the odd baby-step giant-step algorithm that relinearises each of them
+    /// (Lee, Lee, No and Kim, IEEE Transactions on Dependable and Secure Computing 2022), for degrees 3, 5, .., 31.
+    const PUBLISHED: [usize; 15] = [2, 3, 5, 5, 6, 7, 8, 8, 8, 9, 9, 10, 10, 11, 12];
+    /// Coefficients of which no sum or difference vanishes by accident.
+    fn generic(k: usize) -> f64 {
+        1.0 + (k as f64 * 0.618_034).fract()
+    }
+
+    #[test]
+    fn odd_polynomials_relinearise_no_more_than_published() {
+        for (k, &published) in PUBLISHED.iter().enumerate() {
+            let degree = 2 * k + 3;
+            let odd = |j: usize| if j % 2 == 1 { generic(j) } else { 0.0 };
+            let c: Vec<f64> = (0..=degree).map(odd).collect();
+            let plan = PolynomialPlan::new(&Polynomial::chebyshev(Interval::UNIT, c).unwrap());
+            let counts = plan.counts();
+            println!(
+                "{degree}: {} / {}",
+                counts.products, counts.relinearizations
+            );
+            assert!(counts.products <= published + 1, "{plan}");
+            assert!(counts.relinearizations <= published, "{plan}");
+            assert_eq!(plan.unit_depth(), depth_of_degree(degree));
+        }
+    }
+
+    /// A term in `x` beside an even polynomial, and a constant beside an odd one, cost no product.
+    #[test]
+    fn linear_terms_beside_a_symmetric_polynomial_are_free() {
+        for degree in 2..64usize {
+            let symmetric = |extra: usize| {
+                let keep = |j: usize| j % 2 == degree % 2 || j == extra;
+                let c: Vec<f64> = (0..=degree)
+                    .map(|j| if keep(j) { generic(j) } else { 0.0 })
+                    .collect();
+                PolynomialPlan::new(&Polynomial::chebyshev(Interval::UNIT, c).unwrap())
+            };
+            let (alone, with) = (symmetric(degree), symmetric(1 - degree % 2));
+            assert_eq!(alone.counts().products, with.counts().products, "{degree}");
+            assert_eq!(alone.unit_depth(), with.unit_depth());
+        }
+    }
+}

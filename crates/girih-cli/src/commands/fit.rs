@@ -73,8 +73,11 @@ pub(crate) struct Args {
     /// Lists the plans that no other beats in depth, cost and error; with --svg, plots error against depth.
     #[arg(long)]
     pareto: bool,
-    /// Counts the scaling of the input to [-1, 1] and of the output as levels of the plan; without it the layers
-    /// before and after take them.
+    /// Lets the layer after take the scale of the output as well as the layer before that of the input: degrees 2^k
+    /// save a level.
+    #[arg(long, conflicts_with = "alone")]
+    fold: bool,
+    /// Counts the scaling of the input to [-1, 1] as a level of the plan; without it the layer before takes it.
     #[arg(long)]
     alone: bool,
     /// Writes a figure with function, replacement, error and density.
@@ -174,9 +177,11 @@ fn request(args: &Args) -> anyhow::Result<Request> {
         ensure!(tail > 0.0, "--tail {tail}: choose a positive error");
         request.tail = Some(tail);
     }
-    if args.alone {
-        request.ends = Ends::Own;
-    }
+    request.ends = match (args.alone, args.fold) {
+        (true, _) => Ends::Own,
+        (_, true) => Ends::Folded,
+        _ => Ends::Input,
+    };
     if let Some(gap) = args.gap {
         ensure!(
             gap > 0.0 && gap < interval.hi().min(-interval.lo()),

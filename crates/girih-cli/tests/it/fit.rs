@@ -45,6 +45,16 @@ fn the_coefficients_have_the_error_that_is_reported() {
         "{largest} {bound}"
     );
     assert!(bound < 2.9e-4);
+    // A power of two saves a level where the layer after takes the scale.
+    let eight = json(&["gelu", "--range", "-8,8", "--degree", "8"]);
+    assert_eq!(
+        (
+            &eight["depth"],
+            &eight["depth_folded"],
+            &eight["depth_alone"]
+        ),
+        (&4.into(), &3.into(), &5.into())
+    );
     // The Chebyshev interpolant is twice as far.
     let plain = json(&[
         "gelu",

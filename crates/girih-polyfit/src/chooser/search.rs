@@ -130,6 +130,7 @@ impl<'a> Search<'a> {
     fn inner(&self, plan: &EvaluationPlan) -> (EvaluationPlan, usize) {
         match self.request.ends {
             Ends::Folded => (plan.factor_output().0, 0),
+            Ends::Input => (plan.clone(), 0),
             Ends::Own => {
                 let scaled = plan.input_map().is_some_and(|(scale, _)| scale != 1.0);
                 (plan.clone(), usize::from(scaled))

@@ -74,6 +74,7 @@ fn a_density_changes_the_choice() {
     };
     let peaked = Request {
         density: Some(Density::normal(0.0, 1.0).unwrap()),
+        tail: Some(f64::INFINITY),
         ..flat.clone()
     };
     let (flat, peaked) = (cheapest(&flat).unwrap(), cheapest(&peaked).unwrap());
@@ -140,6 +141,18 @@ fn own_ends_take_a_level() {
         ..folded.clone()
     };
     assert!(cheapest(&own).unwrap().depth > cheapest(&folded).unwrap().depth);
+    let input = Request {
+        ends: Ends::Input,
+        ..folded.clone()
+    };
+    for degree in [7, 8, 16, 27] {
+        let of = |r: &Request| with_degree(r, Method::Minimax, degree).unwrap().depth;
+        // Even but for x/2: an odd degree is the even one below.
+        let even = degree - degree % 2;
+        let levels = (usize::BITS - usize::leading_zeros(even)) as usize;
+        assert_eq!((of(&input), of(&own)), (levels, levels + 1));
+        assert_eq!(of(&folded), levels - usize::from(even.is_power_of_two()));
+    }
     let unit = Request {
         ends: Ends::Own,
         ..request(Function::Gelu, 1.0, 1e-3)

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use girih_polyfit::certificate::Method as Rigour;
-use girih_polyfit::chooser::{Candidate, Ends, Request};
+use girih_polyfit::chooser::{Candidate, Request};
 use girih_polyfit::evaluation::Step;
 use girih_polyfit::{Basis, Density, EvaluationPlan, Polynomial};
 use serde::Serialize;
@@ -49,6 +49,9 @@ struct Fit {
     mean_error: f64,
     mean_of: &'static str,
     depth: usize,
+    /// With the scale of the output in the layer after.
+    depth_folded: usize,
+    /// With the scaling of the input.
     depth_alone: usize,
     products: usize,
     relinearizations: usize,
@@ -59,8 +62,6 @@ struct Fit {
     quantization: Vec<Quantization>,
     outside: Vec<Outside>,
     steps: Vec<String>,
-    #[serde(skip)]
-    alone: bool,
 }
 
 /// The error that coefficients add when they are rounded at a scale.
@@ -194,6 +195,7 @@ impl Fit {
                 None => "uniform",
             },
             depth: c.depth,
+            depth_folded: c.plan.factor_output().0.unit_depth(),
             depth_alone: c.plan.depth(),
             products: c.counts.products,
             relinearizations: c.counts.relinearizations,
@@ -219,7 +221,6 @@ impl Fit {
                 .skip(1)
                 .map(|l| l.trim().to_owned())
                 .collect(),
-            alone: request.ends == Ends::Own,
         }
     }
 }
@@ -326,13 +327,15 @@ impl Fit {
                 }
             ),
         )?;
-        let ends = match (self.alone, self.depth_alone > self.depth) {
-            (false, true) => format!(
-                ", {} where no neighbouring layer takes u = {} x + {}",
-                self.depth_alone, self.input_map.0, self.input_map.1
-            ),
-            _ => String::new(),
-        };
+        let mut ends = String::new();
+        if self.depth_folded < self.depth {
+            let less = self.depth_folded;
+            ends += &format!(", {less} if the layer after takes the scale of the output");
+        }
+        if self.depth_alone > self.depth {
+            let (more, (scale, shift)) = (self.depth_alone, self.input_map);
+            ends += &format!(", {more} if no layer before computes u = {scale} x + {shift}");
+        }
         line(f, "depth", format!("{} levels{ends}", self.depth))?;
         line(
             f,

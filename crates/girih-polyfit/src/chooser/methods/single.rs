@@ -246,6 +246,12 @@ fn degrees(search: &Search<'_>, frame: &Frame) -> Vec<Priced> {
     found.into_iter().map(|f| f.0).collect()
 }
 
+/// Coefficients of like size of which no sum or difference vanishes by accident.
+fn generic(k: usize) -> f64 {
+    const GOLDEN: f64 = 0.618_033_988_749_894_8;
+    1.0 + (k as f64 * GOLDEN).fract()
+}
+
 /// Depth and cost of a polynomial whose coefficients are all of the same size, and its products and relinearisations;
 /// `None` if it is too deep.
 fn price(
@@ -259,7 +265,7 @@ fn price(
         Parity::None => true,
     };
     let coefficients: Vec<f64> = (0..=degree)
-        .map(|k| if occurs(k) { 0.25 } else { 0.0 })
+        .map(|k| if occurs(k) { generic(k) } else { 0.0 })
         .collect();
     let polynomial = Polynomial::chebyshev(Interval::UNIT, coefficients).ok()?;
     let plan = EvaluationPlan::polynomial(&polynomial).ok()?;

@@ -245,10 +245,6 @@ mod tests {
             let c: Vec<f64> = (0..=degree).map(odd).collect();
             let plan = PolynomialPlan::new(&Polynomial::chebyshev(Interval::UNIT, c).unwrap());
             let counts = plan.counts();
-            println!(
-                "{degree}: {} / {}",
-                counts.products, counts.relinearizations
-            );
             assert!(counts.products <= published + 1, "{plan}");
             assert!(counts.relinearizations <= published, "{plan}");
             assert_eq!(plan.unit_depth(), depth_of_degree(degree));

@@ -380,7 +380,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(16))]
+        #![proptest_config(ProptestConfig::with_cases(6))]
         #[test]
         fn random_ranges(lo in 0.05..2.0f64, ratio in 1.5..400.0f64, seed in 0usize..50) {
             let rows = Rows::try_new(64, 16, 4).unwrap().padded(13).unwrap();

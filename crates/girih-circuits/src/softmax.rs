@@ -37,6 +37,7 @@ pub struct Scores {
     rows: Rows,
     range: Interval,
     mask: Option<Mask>,
+    row_maximum: f64,
 }
 
 impl Scores {
@@ -55,7 +56,30 @@ impl Scores {
             None if rows.is_padded() => Some(Mask::new(&rows, |_, _| true)?),
             None => None,
         };
-        Ok(Scores { rows, range, mask })
+        Ok(Scores {
+            rows,
+            range,
+            mask,
+            row_maximum: range.lo(),
+        })
+    }
+
+    /// The same if the largest score of every row is known to be at least `least` (from a calibration): the sums of
+    /// exponentials spread less.
+    #[must_use]
+    pub fn with_row_maximum(self, least: f64) -> Self {
+        let row_maximum = least.clamp(self.range.lo(), self.range.hi());
+        Scores {
+            row_maximum,
+            ..self
+        }
+    }
+
+    /// A lower bound of `Σ exp(t (x - hi))` over the rows.
+    fn least_sum(&self, t: f64) -> f64 {
+        let (lo, hi) = (self.range.lo(), self.range.hi());
+        let others = (self.least() - 1.0) * (t * (lo - hi)).exp();
+        (t * (self.row_maximum - hi)).exp() + others
     }
 
     /// The layout.

@@ -24,6 +24,7 @@ pub mod plan;
 mod polynomial;
 pub mod published;
 pub mod reciprocal;
+mod relative;
 pub mod remez;
 pub mod trigonometric;
 

@@ -30,9 +30,8 @@ impl ExpSoftmax {
     /// The target is not met by any polynomial; `sums` is not positive.
     pub fn try_new(scores: Scores, sums: Option<Interval>, target: f64) -> Result<Self> {
         let range = scores.range();
-        let width = range.hi() - range.lo();
         let (lo, hi) = sums.map_or_else(
-            || (scores.least() * (-width).exp(), scores.most()),
+            || (scores.least_sum(1.0), scores.most()),
             |s| (s.lo(), s.hi()),
         );
         // Two thirds to the exponential, which occurs in numerator and denominator, one to the reciprocal.

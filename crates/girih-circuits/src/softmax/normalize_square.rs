@@ -75,9 +75,8 @@ impl NormalizeSquare {
         let range = Interval::try_new(scores.range().lo() * share, scores.range().hi() * share)?;
         // Numerator and denominator of all squarings: 2^(k + 1) times the error of the start.
         let exact = target * EXPONENTIAL_SHARE * share / 2.0;
-        let width = range.hi() - range.lo();
         let (lo, hi) = (
-            scores.least() * (-2.0 * width).exp() * (1.0 - exact).powi(2),
+            scores.least_sum(2.0 * share) * (1.0 - exact).powi(2),
             scores.most() * (1.0 + exact).powi(2),
         );
         let (factor, _) = with_radius_one(lo, hi)?;

@@ -7,6 +7,7 @@ mod ckks;
 mod kernels;
 mod machine;
 mod nn;
+mod nonlinear;
 mod ntt;
 mod peers;
 mod record;
@@ -33,6 +34,8 @@ enum Suite {
     Peers,
     /// Whole networks.
     Nn,
+    /// Softmax, gelu and layer norm by method.
+    Nonlinear,
     /// A simulation of threads.
     Threads,
     /// Every kernel on every instruction set, with the dispatcher's pick and the share of its bound.
@@ -114,12 +117,15 @@ fn main() -> anyhow::Result<()> {
         };
         return threads::run(&bench, &options);
     }
+    if args.suite == Suite::Nonlinear {
+        return pool.install(|| nonlinear::run(&bench, args.json.as_deref()));
+    }
     if args.scaling {
         ckks::scaling(&mut bench)?;
         return finish(&bench, args.json.as_deref());
     }
     pool.install(|| match args.suite {
-        Suite::Threads => Ok(()),
+        Suite::Threads | Suite::Nonlinear => Ok(()),
         Suite::Circuits => circuits::run(&mut bench),
         Suite::Peers => peers::run(&mut bench),
         Suite::Ntt => ntt::run(&mut bench),

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 use girih_he::{Evaluator, Rotation};
 use girih_polyfit::Interval;
-use girih_polyfit::inverse_sqrt::InverseSqrt;
+use girih_polyfit::inverse_sqrt::{InverseSqrt, InverseSqrtMethod};
 
 use crate::cost::CircuitCost;
 use crate::reduce::rotation_steps;
@@ -64,6 +64,25 @@ impl Norm {
     /// A range of variances that reaches zero together with `ε`, a negative `ε`, another number of `γ` or `β` than of
     /// elements, a target that is not met.
     pub fn try_new(spec: NormSpec, target: f64) -> Result<Self> {
+        Self::plan(spec, |range, root| {
+            InverseSqrt::for_error(range, root, target)
+        })
+    }
+
+    /// The same with a given inverse square root.
+    ///
+    /// # Errors
+    /// As [`try_new`](Self::try_new), but for the target; a start that does not work on the range.
+    pub fn with_method(spec: NormSpec, method: InverseSqrtMethod) -> Result<Self> {
+        Self::plan(spec, |range, root| {
+            InverseSqrt::with_method(range, root, method)
+        })
+    }
+
+    fn plan(
+        spec: NormSpec,
+        inverse: impl Fn(Interval, f64) -> girih_polyfit::Result<InverseSqrt>,
+    ) -> Result<Self> {
         let n = spec.rows.elements();
         let wrong = |given| Error::Inputs {
             op: "norm",
@@ -90,10 +109,9 @@ impl Norm {
         let range = Interval::try_new(
             scale * (spec.variance.lo() + spec.epsilon),
             scale * (spec.variance.hi() + spec.epsilon),
-        )
-        .map_err(Error::Fit)?;
+        )?;
         Ok(Norm {
-            inverse: InverseSqrt::for_error(range, count.sqrt(), target)?,
+            inverse: inverse(range, count.sqrt())?,
             factor,
             spec,
         })

@@ -12,7 +12,7 @@ use crate::{Error, Result, evaluation};
 /// Most steps: `2^-10` of any sensible range is covered by a polynomial.
 const MAX_STEPS: usize = 10;
 /// Most iterations of a reciprocal between steps, which need little accuracy.
-const MAX_COARSE: usize = 8;
+const MAX_COARSE: usize = 12;
 /// Share of the target that goes to the exponential; the rest is for the last reciprocal.
 const EXPONENTIAL_SHARE: f64 = 0.5;
 

@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+pub mod arg_max;
 mod cost;
+pub mod cut_max;
 mod error;
 pub mod evaluation;
 mod linear_transform;

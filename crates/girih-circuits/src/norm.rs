@@ -185,6 +185,26 @@ impl Norm {
             .collect()
     }
 
+    /// What [`evaluate`](Self::evaluate) gives in exact arithmetic, on one row: the formula with the fitted inverse
+    /// square root.
+    #[must_use]
+    pub fn approximate(&self, row: &[f64]) -> Vec<f64> {
+        let n = row.len().max(1) as f64;
+        let mean = match self.spec.kind {
+            NormKind::Layer => row.iter().sum::<f64>() / n,
+            NormKind::RootMeanSquare => 0.0,
+        };
+        let zs: Vec<f64> = row.iter().map(|x| self.factor * (x - mean)).collect();
+        let epsilon = self.factor.powi(2) * n * self.spec.epsilon;
+        let inverse = self
+            .inverse
+            .plan
+            .eval(zs.iter().map(|z| z * z).sum::<f64>() + epsilon);
+        (zs.iter().zip(&self.spec.gamma).enumerate())
+            .map(|(e, (z, g))| g * z * inverse + self.spec.beta.get(e).unwrap_or(&0.0))
+            .collect()
+    }
+
     /// The norm of each row, zeros in the padding; `name` begins the names of constants.
     ///
     /// # Errors

@@ -158,7 +158,7 @@ impl Scores {
 }
 
 /// The factor that gives `[lo, hi]` the radius 1, and the interval times it.
-fn with_radius_one(lo: f64, hi: f64) -> Result<(f64, Interval)> {
+pub(crate) fn with_radius_one(lo: f64, hi: f64) -> Result<(f64, Interval)> {
     let range = Interval::try_new(lo, hi)?;
     let factor = 1.0 / range.radius();
     Ok((factor, Interval::try_new(lo * factor, hi * factor)?))

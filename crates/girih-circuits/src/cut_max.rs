@@ -103,8 +103,9 @@ impl CutMax {
             norms.push(norm);
         }
         let sums = spread_of(values.iter().map(|row| row.iter().sum()), spec.spread)?;
-        let (factor, unit) = with_radius_one(sums.lo(), sums.hi())?;
-        let reciprocal = Reciprocal::for_error(unit, 1.0, spec.target)?;
+        let (factor, reciprocal) = with_radius_one(sums.lo(), sums.hi(), |range| {
+            Reciprocal::for_error(range, 1.0, spec.target)
+        })?;
         // The scale of the last sum goes into the last norm.
         if let Some(last) = norms.pop() {
             let scale = factor.powf(1.0 / f64::from(p));

@@ -18,6 +18,7 @@
 
 use girih_he::Evaluator;
 use girih_polyfit::Interval;
+use girih_polyfit::reciprocal::Reciprocal;
 
 use crate::{Mask, Result, Rows};
 
@@ -157,11 +158,26 @@ impl Scores {
     }
 }
 
-/// The factor that gives `[lo, hi]` the radius 1, and the interval times it.
-pub(crate) fn with_radius_one(lo: f64, hi: f64) -> Result<(f64, Interval)> {
+/// The reciprocal on `[lo, hi]` times the factor that gives its plan's interval the radius 1, so that its input map is a
+/// sum with a constant; and the factor.
+pub(crate) fn with_radius_one(
+    lo: f64,
+    hi: f64,
+    plan: impl Fn(Interval) -> girih_polyfit::Result<Reciprocal>,
+) -> Result<(f64, Reciprocal)> {
     let range = Interval::try_new(lo, hi)?;
-    let factor = 1.0 / range.radius();
-    Ok((factor, Interval::try_new(lo * factor, hi * factor)?))
+    let mut reciprocal = plan(range)?;
+    let mut factor = 1.0 / reciprocal.plan.interval().radius();
+    // Once is enough but for rounding at the border of two methods.
+    for _ in 0..3 {
+        reciprocal = plan(Interval::try_new(lo * factor, hi * factor)?)?;
+        let radius = reciprocal.plan.interval().radius();
+        if (radius - 1.0).abs() < 1e-12 {
+            break;
+        }
+        factor /= radius;
+    }
+    Ok((factor, reciprocal))
 }
 
 #[cfg(test)]

@@ -16,13 +16,16 @@
 //! p₂ₙ = pₙ · 2 c (c + Tₙ(u)) / (2 c² - 1),     c = Tₙ(u₀)
 //! ```
 //!
-//! With the factors `2 c / (2 c² - 1)` moved to the start, each step is one doubling, one sum with a constant and one
-//! product: one level for each doubling of the number of coefficients, which no polynomial can beat, and two products.
+//! What is squared is `w = γ T / c`, scaled so that `w ← w² - b` needs no product with a constant: `γ` at one step is the
+//! root of `2 c² / (2 c² - 1)` times `γ` at the next, and 1 at the end, so that it stays between 1 and 2. The first `γ` goes
+//! into the input map: the plan's interval is `center (1 ± 1/γ)`. So each doubling of the number of coefficients is one
+//! squaring and one product side by side: one level, which no polynomial can beat, and values of about 1 throughout. (With the
+//! range as interval and the constants moved to the start, the start would be as small as the error: too small for
+//! ciphertexts.)
 
 use std::fmt;
 
-use crate::evaluation::ValueId;
-use crate::{Error, EvaluationPlan, Interval, Polynomial, Result, interpolate};
+use crate::{Error, EvaluationPlan, Interval, Result, interpolate};
 
 /// Most iterations. A relaxed one of 24 reaches 10⁻⁵ on a range of ratio 2^41; beyond that the position of `x` in the
 /// range, a double, has no digits left near the smaller end.
@@ -72,8 +75,10 @@ impl fmt::Display for ReciprocalMethod {
 /// A plan for `numerator / x` with its error.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reciprocal {
-    /// The plan, on the range.
+    /// The plan. Its interval, by which its input is mapped, is the range for one polynomial only.
     pub plan: EvaluationPlan,
+    /// Where it is good.
+    pub range: Interval,
     /// `max |1 - x y / numerator|` over the range, in exact arithmetic (a bound, attained).
     pub relative_error: f64,
     /// How it computes.
@@ -118,6 +123,7 @@ impl Reciprocal {
         let polynomial = interpolate(|x| numerator / x, range, degree)?;
         Ok(Reciprocal {
             plan: EvaluationPlan::polynomial(&polynomial)?,
+            range,
             relative_error: relaxed_error(range, (degree + 1) as f64),
             method: ReciprocalMethod::Minimax { degree },
         })
@@ -126,35 +132,50 @@ impl Reciprocal {
     /// Goldschmidt's iteration from the best linear start, relaxed at each step: the best polynomial of degree
     /// `2^iterations - 1` in `iterations` levels and `2 (iterations - 1)` products.
     ///
+    /// The plan's interval is not the range: see the module. On the range its input is at most 2 in magnitude.
+    ///
     /// # Errors
     /// The range holds zero; no iteration, more than [`MAX_ITERATIONS`], or more than are needed for
     /// [`MIN_RELATIVE_ERROR`]; a numerator that is zero or not finite.
     pub fn relaxed(range: Interval, numerator: f64, iterations: usize) -> Result<Self> {
         check(range, numerator)?;
         check_iterations(iterations, |k| relaxed_error(range, 2f64.powi(k as i32)))?;
-        // c = T_m(u₀) and the factors that are moved to the start.
+        // c = T_m(u₀), and w ← w² - γ' / (2 c² - 1) with γ' that of the next step.
         let mut at_zero = vec![-range.center() / range.radius()];
         for j in 1..iterations {
             let c = at_zero[j - 1];
             at_zero.push(2.0 * c * c - 1.0);
         }
-        let start = at_zero
-            .iter()
-            .map(|c| 2.0 * c / (2.0 * c * c - 1.0))
+        let ratio = |c: f64| 2.0 * c * c / (2.0 * c * c - 1.0);
+        let mut gammas = vec![1.0; iterations + 1];
+        for j in (0..iterations).rev() {
+            gammas[j] = (ratio(at_zero[j]) * gammas[j + 1]).sqrt();
+        }
+        let start = (at_zero.iter().zip(&gammas))
+            .map(|(c, gamma)| ratio(*c) / gamma)
             .product::<f64>()
             * numerator
             / range.center();
 
-        let mut plan = EvaluationPlan::new(range);
-        let mut t = plan.input();
-        let mut p = plan.push_affine(vec![(t, start)], start * at_zero[0]);
-        for c in &at_zero[1..] {
-            t = push_double(&mut plan, t)?;
-            let sum = plan.push_affine(vec![(t, 1.0)], *c);
+        let reach = (range.center() / gammas[0]).abs();
+        let interval = Interval::try_new(range.center() - reach, range.center() + reach)?;
+        // w = γ (center - x) / center, so -u for positive ranges.
+        let sign = -range.center().signum();
+        let mut plan = EvaluationPlan::new(interval);
+        let u = plan.input();
+        let mut p = plan.push_affine(vec![(u, sign * start)], start * gammas[0]);
+        let mut w = u;
+        for j in 1..iterations {
+            let square = plan.push_product(w, w);
+            let c = at_zero[j - 1];
+            let below = gammas[j] / (2.0 * c * c - 1.0);
+            w = plan.push_affine(vec![(square, 1.0)], -below);
+            let sum = plan.push_affine(vec![(w, 1.0)], gammas[j]);
             p = plan.push_product(p, sum);
         }
         Ok(Reciprocal {
             plan,
+            range,
             relative_error: relaxed_error(range, 2f64.powi(iterations as i32)),
             method: ReciprocalMethod::Relaxed { iterations },
         })
@@ -188,6 +209,7 @@ impl Reciprocal {
         }
         Ok(Reciprocal {
             plan,
+            range,
             relative_error: error(iterations),
             method: ReciprocalMethod::ProductForm { iterations },
         })
@@ -221,11 +243,6 @@ impl Reciprocal {
         check_target(target)?;
         iterations_for(target, |k| relaxed_error(range, 2f64.powi(k as i32)))
     }
-}
-
-/// Adds `T₂(t) = 2 t² - 1`: one level, one product.
-fn push_double(plan: &mut EvaluationPlan, t: ValueId) -> Result<ValueId> {
-    plan.push_polynomial(t, Polynomial::chebyshev(Interval::UNIT, [0.0, 0.0, 1.0])?)
 }
 
 /// `1 / |Tₙ(u₀)|`: the least relative error of `n` coefficients.
@@ -328,11 +345,8 @@ mod tests {
     use proptest::prelude::*;
 
     /// Largest relative error at many points, the ends included.
-    fn worst(plan: &EvaluationPlan, numerator: f64) -> f64 {
-        worst_on(plan.interval(), plan, numerator)
-    }
-
-    fn worst_on(range: Interval, plan: &EvaluationPlan, numerator: f64) -> f64 {
+    fn worst(r: &Reciprocal, numerator: f64) -> f64 {
+        let (range, plan) = (r.range, &r.plan);
         (0..=4000)
             .map(|k| {
                 let u = -(std::f64::consts::PI * f64::from(k) / 4000.0).cos();
@@ -352,18 +366,18 @@ mod tests {
             assert_eq!(count, plain, "2^-{bits}");
             let p = Reciprocal::product_form(range, 1.0, plain).unwrap();
             assert_eq!(p.plan.unit_depth(), plain + 1);
-            assert!(worst_on(range, &p.plan, 1.0) <= target);
+            assert!(worst(&p, 1.0) <= target);
             let short = Reciprocal::product_form(range, 1.0, plain - 1).unwrap();
-            assert!(worst_on(range, &short.plan, 1.0) > target);
+            assert!(worst(&short, 1.0) > target);
 
             let count = Reciprocal::relaxed_iterations(range, target).unwrap();
             assert_eq!(count, relaxed, "2^-{bits}");
             let r = Reciprocal::relaxed(range, 1.0, relaxed).unwrap();
             assert_eq!(r.plan.unit_depth(), relaxed);
             assert_eq!(r.plan.counts().products, 2 * (relaxed - 1));
-            assert!(worst(&r.plan, 1.0) <= target);
+            assert!(worst(&r, 1.0) <= target);
             let short = Reciprocal::relaxed(range, 1.0, relaxed - 1).unwrap();
-            assert!(worst(&short.plan, 1.0) > target);
+            assert!(worst(&short, 1.0) > target);
         }
     }
 
@@ -371,7 +385,7 @@ mod tests {
     fn product_form_of_a_negative_range() {
         let range = Interval::try_new(-8.0, -1.0).unwrap();
         let p = Reciprocal::product_form(range, 3.0, 6).unwrap();
-        let found = worst_on(range, &p.plan, 3.0);
+        let found = worst(&p, 3.0);
         assert!((found / p.relative_error - 1.0).abs() < 1e-6, "{found}");
         assert_eq!(p.plan.counts().products, 12);
     }
@@ -384,7 +398,7 @@ mod tests {
                 let relaxed = Reciprocal::relaxed(range, 2.5, k).unwrap();
                 let single = Reciprocal::minimax(range, 2.5, (1 << k) - 1).unwrap();
                 for r in [&relaxed, &single] {
-                    let found = worst(&r.plan, 2.5);
+                    let found = worst(r, 2.5);
                     let stated = r.relative_error;
                     assert!(
                         found <= stated * (1.0 + 1e-9) + 1e-14,
@@ -442,7 +456,7 @@ mod tests {
             let target = 10f64.powi(-digits);
             let r = Reciprocal::for_error(range, 1.0, target).unwrap();
             prop_assert!(r.relative_error <= target);
-            prop_assert!(worst(&r.plan, 1.0) <= target * (1.0 + 1e-6) + 1e-12);
+            prop_assert!(worst(&r, 1.0) <= target * (1.0 + 1e-6) + 1e-12);
             // One level less does not do, whatever the polynomial.
             let depth = r.plan.unit_depth();
             prop_assert!(depth == 1 || relaxed_error(range, 2f64.powi(depth as i32 - 1)) > target);

@@ -1,9 +1,9 @@
 //! Softmax by its definition: exponentials, their sum, Goldschmidt's reciprocal.
 
 use girih_he::Evaluator;
+use girih_polyfit::Interval;
 use girih_polyfit::exponential::Exponential;
 use girih_polyfit::reciprocal::Reciprocal;
-use girih_polyfit::{Interval, Result as FitResult};
 
 use super::{Scores, with_radius_one};
 use crate::cost::CircuitCost;
@@ -34,21 +34,13 @@ impl ExpSoftmax {
             || (scores.least_sum(1.0), scores.most()),
             |s| (s.lo(), s.hi()),
         );
-        // Two thirds to the exponential, which occurs in numerator and denominator, one to the reciprocal.
-        let share = target / 3.0;
-        let plan = |share: f64| -> FitResult<(Exponential, f64)> {
-            let (low, high) = (lo * (1.0 - share), hi * (1.0 + share));
-            let gain = 2.0 / (high - low);
-            Ok((
-                Exponential::for_error(range, range.hi(), gain, share)?,
-                gain,
-            ))
-        };
-        let (exponential, _) = plan(share)?;
-        let spread = exponential.relative_error;
-        let (_, sums) = with_radius_one(lo * (1.0 - share), hi * (1.0 + share))?;
-        let rest = (1.0 + target) * (1.0 - spread) / (1.0 + spread) - 1.0;
-        let reciprocal = Reciprocal::for_error(sums, 1.0, rest)?;
+        // Equal shares: (1 + s)² / (1 - s) <= 1 + target.
+        let share = target / (3.0 + 2.0 * target);
+        let (gain, reciprocal) =
+            with_radius_one(lo * (1.0 - share), hi * (1.0 + share), |range| {
+                Reciprocal::for_error(range, 1.0, share)
+            })?;
+        let exponential = Exponential::for_error(range, range.hi(), gain, share)?;
         Ok(ExpSoftmax {
             scores,
             exponential,

@@ -79,9 +79,7 @@ impl NormalizeSquare {
             scores.least_sum(2.0 * share) * (1.0 - exact).powi(2),
             scores.most() * (1.0 + exact).powi(2),
         );
-        let (factor, _) = with_radius_one(lo, hi)?;
-        let exponential = Exponential::for_error(range, range.hi(), factor.sqrt(), exact)?;
-        let spread = (exponential.relative_error.ln_1p() * 2.0 / share).exp();
+        let spread = (exact.ln_1p() * 2.0 / share).exp();
         let last = (1.0 + target) / spread - 1.0;
 
         // All steps between the first and the last have the same range, so the same number of iterations.
@@ -99,13 +97,13 @@ impl NormalizeSquare {
                 let (mut l, mut h) = (lo, hi);
                 for k in 0..steps - 1 {
                     let i = coarse(k, first, middle);
-                    let (_, unit) = with_radius_one(l, h)?;
-                    (l, h) = next_range(scores.most(), Reciprocal::relaxed_error(unit, i)?);
+                    let error = Reciprocal::relaxed_error(Interval::try_new(l, h)?, i)?;
+                    (l, h) = next_range(scores.most(), error);
                     iterations.push(i);
                 }
-                let (_, unit) = with_radius_one(l, h)?;
                 // Too coarse before: the last range is too wide.
-                let Ok(fine) = Reciprocal::relaxed_iterations(unit, last) else {
+                let Ok(fine) = Reciprocal::relaxed_iterations(Interval::try_new(l, h)?, last)
+                else {
                     continue;
                 };
                 iterations.push(fine);
@@ -123,7 +121,8 @@ impl NormalizeSquare {
                 wanted: "choose more, or a narrower range of scores",
             });
         };
-        let steps = Self::plan_steps(lo, hi, scores.most(), &iterations)?;
+        let (gain, steps) = Self::plan_steps(lo, hi, scores.most(), &iterations)?;
+        let exponential = Exponential::for_error(range, range.hi(), gain, exact)?;
         Ok(NormalizeSquare {
             scores,
             exponential,
@@ -131,21 +130,26 @@ impl NormalizeSquare {
         })
     }
 
-    /// The reciprocals: each one's numerator gives the next sum a range of radius 1, and the last one's is 1.
-    fn plan_steps(lo: f64, hi: f64, most: f64, iterations: &[usize]) -> Result<Vec<Reciprocal>> {
+    /// The scale of the start and the reciprocals: each numerator is the scale that the next sum needs, and the last is
+    /// 1.
+    fn plan_steps(
+        lo: f64,
+        hi: f64,
+        most: f64,
+        iterations: &[usize],
+    ) -> Result<(f64, Vec<Reciprocal>)> {
         let (mut l, mut h) = (lo, hi);
-        let mut steps = Vec::with_capacity(iterations.len());
-        for (k, &i) in iterations.iter().enumerate() {
-            let (_, unit) = with_radius_one(l, h)?;
-            (l, h) = next_range(most, Reciprocal::relaxed_error(unit, i)?);
-            let numerator = if k + 1 == iterations.len() {
-                1.0
-            } else {
-                with_radius_one(l, h)?.0.sqrt()
-            };
-            steps.push(Reciprocal::relaxed(unit, numerator, i)?);
+        let mut scaled = Vec::with_capacity(iterations.len());
+        for &i in iterations {
+            let (factor, unit) = with_radius_one(l, h, |range| Reciprocal::relaxed(range, 1.0, i))?;
+            (l, h) = next_range(most, unit.relative_error);
+            scaled.push((factor.sqrt(), unit.range, i));
         }
-        Ok(steps)
+        let numerators = scaled.iter().skip(1).map(|s| s.0).chain([1.0]);
+        let steps = (scaled.iter().zip(numerators))
+            .map(|((_, range, i), numerator)| Ok(Reciprocal::relaxed(*range, numerator, *i)?))
+            .collect::<Result<Vec<_>>>()?;
+        Ok((scaled.first().map_or(1.0, |s| s.0), steps))
     }
 
     /// The exponential at the start, of scores divided by `2^k`.

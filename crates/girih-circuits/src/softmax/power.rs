@@ -95,8 +95,10 @@ impl PowerSoftmax {
         if lo < 0.0 {
             return parameter("sums", lo, "sums of even powers are not negative");
         }
-        let (factor, divisors) = with_radius_one(lo + spec.epsilon, hi + spec.epsilon)?;
-        let reciprocal = Reciprocal::for_error(divisors, 1.0, target)?;
+        let (factor, reciprocal) =
+            with_radius_one(lo + spec.epsilon, hi + spec.epsilon, |divisors| {
+                Reciprocal::for_error(divisors, 1.0, target)
+            })?;
         Ok(PowerSoftmax {
             scale: unit * factor.powf(1.0 / f64::from(p)),
             epsilon: spec.epsilon * factor,

@@ -11,6 +11,13 @@ use crate::{Error, Result};
 /// Depth of the deepest single polynomial that is offered: degree 64 or 63.
 pub const MAX_POLYNOMIAL_DEPTH: u32 = 6;
 
+/// The methods of polyfit that make more than one polynomial.
+const COMPOSED: [Method; 4] = [
+    Method::Composite,
+    Method::Piecewise,
+    Method::Iterative,
+    Method::Extension,
+];
 /// Points at which a least-squares fit sees the function.
 const POINTS: usize = 2048;
 /// Weight of the whole range, inputs that were not measured included, against that of the measured inputs.
@@ -97,8 +104,7 @@ fn compositions(
     max_depth: u32,
     make: &dyn Fn(String, &EvaluationPlan) -> Replacement,
 ) -> Result<Vec<Replacement>> {
-    let methods: Vec<Method> = Method::ALL.into_iter().filter(|m| !m.is_single()).collect();
-    let Some(function) = named(&node.op).filter(|_| !methods.is_empty()) else {
+    let Some(function) = named(&node.op) else {
         return Ok(Vec::new());
     };
     let fail = |e: girih_polyfit::Error| failed(node, at, &e);
@@ -116,7 +122,7 @@ fn compositions(
     let mut request = Request::new(function, interval, chooser::Target::MeanError(NOISE));
     request.density = Some(density);
     request.max_depth = max_depth as usize;
-    request.methods = methods;
+    request.methods = COMPOSED.to_vec();
     match chooser::front(&request) {
         Ok(found) => Ok(found.into_iter().map(|c| make(c.name, &c.plan)).collect()),
         // None within the depth: single polynomials remain.
@@ -290,6 +296,18 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn deeper_plans_are_compositions() {
+        let (graph, ranges) = model(ActivationKind::Relu, true);
+        let found = candidates(&graph, &graph.nodes[1], &ranges.activations[0], 9).unwrap();
+        let deepest = found.last().unwrap();
+        assert!(deepest.depth() > MAX_POLYNOMIAL_DEPTH, "{}", deepest.method);
+        let single = &found[MAX_POLYNOMIAL_DEPTH as usize - 1];
+        assert!(deepest.mean_error < single.mean_error);
+        let (graph, ranges) = model(ActivationKind::Sigmoid, true);
+        assert!(candidates(&graph, &graph.nodes[1], &ranges.activations[0], 8).is_ok());
     }
 
     #[test]

@@ -134,7 +134,8 @@ pub struct Candidate {
     /// A bound of the error on the interval, without the gap: that of the certificate if there is one and it is rigorous; otherwise by
     /// slopes for one polynomial, and the largest error found for compositions.
     pub error_bound: f64,
-    /// The certificate of a plan that was asked for, from [`cheapest`] and [`with_degree`]; the plans of a [`front`] have none.
+    /// The certificate of a plan that was asked for, from [`cheapest`] and [`with_degree`]; the plans of a [`front`] have none, nor have those
+    /// on ranges wider than 8192.
     pub certificate: Option<PlanCertificate>,
     /// Where the largest error is.
     pub at: f64,

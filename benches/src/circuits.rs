@@ -138,7 +138,7 @@ fn measure(bench: &mut Bench, set: &Set) -> anyhow::Result<()> {
             push(
                 name,
                 effort.measure(1, || {
-                    drop(black_box(evaluate_unit_leveled(&eval, &plan, x)))
+                    drop(black_box(evaluate_unit_leveled(&eval, &plan, x)));
                 }),
             );
         }

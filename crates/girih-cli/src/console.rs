@@ -1,10 +1,26 @@
 //! What people see: progress bars with an estimate, tables, sizes.
 
+use std::fmt::Arguments;
+use std::io::Write;
 use std::sync::Mutex;
 
 use comfy_table::{CellAlignment, Table, presets};
 use girih_engine::Phase;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// `println!`, but a reader who has gone away (`| head`) is no reason to stop.
+macro_rules! say {
+    ($($words:tt)*) => {
+        $crate::console::line(format_args!($($words)*))
+    };
+}
+pub(crate) use say;
+
+/// A line on the standard output, if it can still be written.
+pub(crate) fn line(words: Arguments<'_>) {
+    // why: files are written and exit codes decided elsewhere; what is printed here is for a reader only
+    let _ = writeln!(std::io::stdout(), "{words}");
+}
 
 /// Steps of a bar.
 const STEPS: u64 = 1000;

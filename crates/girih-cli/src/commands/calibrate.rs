@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::explain::{print_fits, words};
 use super::{OutputOptions, TargetOptions, ThreadOptions, load_with_digest};
-use crate::console::{human_seconds, table};
+use crate::console::{human_seconds, say, table};
 use crate::npy;
 
 #[derive(Debug, clap::Args)]
@@ -237,7 +237,7 @@ fn report(
 }
 
 fn print(report: &Report) {
-    println!(
+    say!(
         "{} samples, ranges widened by {}; {} runs of the plain model in {}",
         report.samples,
         report.margin,
@@ -246,10 +246,10 @@ fn print(report: &Report) {
     );
     print_fits(&report.fits, report.together.as_ref());
     if !report.target_met {
-        println!("the deepest plans miss the target; they are kept\n");
+        say!("the deepest plans miss the target; they are kept\n");
     }
     let Some(held) = &report.held_out else {
-        println!("too few samples to hold some out: nothing is known of values out of range");
+        say!("too few samples to hold some out: nothing is known of values out of range");
         return;
     };
     let rows = held.out_of_range.iter().map(|o| {
@@ -262,8 +262,8 @@ fn print(report: &Report) {
             o.samples_outside.to_string(),
         ]
     });
-    println!("held out: {} ({} samples)", held.from, held.samples);
-    println!(
+    say!("held out: {} ({} samples)", held.from, held.samples);
+    say!(
         "{}",
         table(
             [
@@ -278,5 +278,5 @@ fn print(report: &Report) {
             2
         )
     );
-    println!("{}", words(&held.effect));
+    say!("{}", words(&held.effect));
 }

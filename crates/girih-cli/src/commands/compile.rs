@@ -6,7 +6,7 @@ use girih_engine::files::{self, Access};
 use girih_engine::{CLIENT_FILE, CompiledModel, SERVER_FILE, WEIGHTS_FILE, weights_to_bytes};
 
 use super::{CompileOptions, OutputOptions, load_with_digest};
-use crate::console::human_seconds;
+use crate::console::{human_seconds, say};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -61,8 +61,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             Access::Owner,
         )?;
     }
-    println!("{}", model.params);
-    println!(
+    say!("{}", model.params);
+    say!(
         "compiled in {}: {}, {}",
         human_seconds(model.seconds),
         server.display(),

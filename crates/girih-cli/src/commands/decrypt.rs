@@ -1,5 +1,6 @@
 //! `girih decrypt`.
 
+use crate::console::say;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -36,7 +37,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             .with_context(|| args.input.display().to_string())?;
         let answer = client.decrypt(&tensor)?;
         npy::write(&args.output, &answer, overwrite)?;
-        println!("shape {:?} in {}", answer.shape(), args.output.display());
+        say!("shape {:?} in {}", answer.shape(), args.output.display());
         Ok(())
     })
 }

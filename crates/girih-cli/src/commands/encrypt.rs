@@ -7,7 +7,7 @@ use girih_engine::files::{self, Access};
 use girih_engine::{Client, ClientPart, SECRET_KEY_FILE};
 
 use super::{OutputOptions, SeedOptions, ThreadOptions};
-use crate::console::human_bytes;
+use crate::console::{human_bytes, say};
 use crate::npy;
 
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         let encrypted = client.encrypt(input, &mut rng)?;
         let bytes = encrypted.to_bytes(client.params())?;
         files::write(&args.output, &bytes, overwrite, Access::Default)?;
-        println!(
+        say!(
             "{} sample(s), {} in {}",
             encrypted.samples,
             human_bytes(bytes.len() as u64),

@@ -13,7 +13,7 @@ use girih_engine::{
 use serde::Serialize;
 
 use super::{OutputOptions, ThreadOptions, check_memory};
-use crate::console::{Bars, human_bytes, human_seconds};
+use crate::console::{Bars, human_bytes, human_seconds, say};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -94,7 +94,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         let (output, timings) = server.evaluate(&input, Some(&progress))?;
         let answer = output.to_bytes(&params)?;
         files::write(&args.output, &answer, overwrite, Access::Default)?;
-        println!(
+        say!(
             "{} sample(s) in {} on {threads} thread(s), {} in {}",
             output.samples,
             human_seconds(timings.seconds),

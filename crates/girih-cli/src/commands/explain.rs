@@ -10,7 +10,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 use super::{CompileOptions, Model, OutputOptions, ThreadOptions, load_with_digest};
-use crate::console::{human_bytes, human_seconds, table};
+use crate::console::{human_bytes, human_seconds, say, table};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         let explanation = Explanation::of(&model.compiled, &model.params, threads)?;
         print(&model, &explanation);
         if args.program {
-            println!("\n{}", model.compiled.program);
+            say!("\n{}", model.compiled.program);
         }
         if let Some(path) = &args.json {
             files::write(
@@ -92,8 +92,8 @@ pub(crate) fn print_fits(fits: &[FittedFunction], together: Option<&EffectReport
                 .map_or_else(|| "-".into(), |a| format!("{:.2} %", 100.0 * a.changed)),
         ]
     });
-    println!("functions replaced by polynomials");
-    println!(
+    say!("functions replaced by polynomials");
+    say!(
         "{}",
         table(
             [
@@ -114,8 +114,8 @@ pub(crate) fn print_fits(fits: &[FittedFunction], together: Option<&EffectReport
         )
     );
     match together {
-        Some(t) => println!("{}\n", words(t)),
-        None => println!("their effect on the answers was not measured: see girih calibrate\n"),
+        Some(t) => say!("{}\n", words(t)),
+        None => say!("their effect on the answers was not measured: see girih calibrate\n"),
     }
 }
 
@@ -141,7 +141,7 @@ pub(crate) fn words(t: &EffectReport) -> String {
 }
 
 fn print(model: &Model, e: &Explanation) {
-    println!("{}\n", model.graph);
+    say!("{}\n", model.graph);
     let rows = e.layers.iter().map(|l| {
         [
             l.name.clone(),
@@ -153,11 +153,12 @@ fn print(model: &Model, e: &Explanation) {
             format!("{:.0} %", l.share * 100.0),
         ]
     });
-    println!(
+    say!(
         "plan: {} sample(s) at a time, {} instructions",
-        e.batch, e.instructions
+        e.batch,
+        e.instructions
     );
-    println!(
+    say!(
         "{}\n",
         table(
             [
@@ -174,18 +175,18 @@ fn print(model: &Model, e: &Explanation) {
         )
     );
     print_fits(&e.fits, e.together.as_ref());
-    println!("{}\n", model.params);
+    say!("{}\n", model.params);
     let rows = e
         .keys
         .iter()
         .map(|k| [k.key.clone(), format!("L{}", k.level), human_bytes(k.bytes)]);
-    println!(
+    say!(
         "{} evaluation keys, {}",
         e.keys.len(),
         human_bytes(e.key_bytes)
     );
-    println!("{}\n", table(["key", "level", "bytes"], rows, 1));
-    println!(
+    say!("{}\n", table(["key", "level", "bytes"], rows, 1));
+    say!(
         "predicted: {} on {} thread(s), {} of memory ({} of encoded weights), {} a batch of encrypted input, error at most {:.1e}",
         human_seconds(e.predicted_seconds),
         e.threads,

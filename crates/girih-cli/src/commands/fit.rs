@@ -1,5 +1,6 @@
 //! `girih fit`: a polynomial or the cheapest plan for a function, its errors and costs, figures of both.
 
+use crate::console::say;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail, ensure};
@@ -121,12 +122,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         match json_file {
             Some(path) => files::write(path, text.as_bytes(), overwrite, Access::Default)?,
             None => {
-                println!("{text}");
+                say!("{text}");
                 return Ok(());
             }
         }
     }
-    print!("{report}");
+    say!("{}", report.to_string().trim_end());
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use girih_engine::{
 use super::{
     CompileOptions, OutputOptions, SeedOptions, ThreadOptions, check_memory, load_with_digest,
 };
-use crate::console::{Bars, human_bytes, human_seconds, table};
+use crate::console::{Bars, human_bytes, human_seconds, say, table};
 use crate::npy;
 
 #[derive(Debug, clap::Args)]
@@ -124,8 +124,8 @@ fn print(report: &RunReport) {
                 .collect();
             [l.name.clone(), costs.join(", "), human_seconds(l.seconds)]
         });
-    println!("{}", table(["layer", "instructions", "time"], rows, 2));
-    println!(
+    say!("{}", table(["layer", "instructions", "time"], rows, 2));
+    say!(
         "{} sample(s), {}: keys {}, encode {}, encrypt {}, evaluate {} ({} a sample), decrypt {} on {} thread(s)",
         report.samples,
         report.mode,
@@ -137,7 +137,7 @@ fn print(report: &RunReport) {
         human_seconds(report.decrypt_seconds),
         report.threads
     );
-    println!(
+    say!(
         "peak memory {}, keys {}, input {}, output {}; {}",
         report
             .peak_bytes
@@ -148,7 +148,7 @@ fn print(report: &RunReport) {
         report.params.security
     );
     if let (Some(error), Some(agreement)) = (report.max_error, report.agreement) {
-        println!(
+        say!(
             "largest difference from the plain model {error:.1e}, same answer for {:.2} %",
             agreement * 100.0
         );

@@ -12,7 +12,7 @@ use girih_engine::{
 };
 
 use super::{OutputOptions, SeedOptions, ThreadOptions};
-use crate::console::{Bars, human_bytes, human_seconds};
+use crate::console::{Bars, human_bytes, human_seconds, say};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         )?;
         files::write(keys_file, &keys, overwrite, Access::Default)?;
         files::write(public_file, &public, overwrite, Access::Default)?;
-        println!(
+        say!(
             "secret key in {}, {} of evaluation keys in {}, made in {}",
             args.client.display(),
             human_bytes(keys.len() as u64),
@@ -121,7 +121,7 @@ pub(crate) fn encrypt_weights(args: &WeightsArgs) -> anyhow::Result<()> {
     args.threads.install(|_| {
         let bytes = encrypt_all(&weights, &part, &key, &mut rng)?.to_bytes(&params)?;
         files::write(&output, &bytes, overwrite, Access::Default)?;
-        println!(
+        say!(
             "{} of encrypted weights in {}",
             human_bytes(bytes.len() as u64),
             output.display()

@@ -2,13 +2,13 @@
 
 use girih_ckks::{MAX_LOG_N, MIN_LOG_N, Params, Security, presets};
 
-use crate::console::table;
+use crate::console::{say, table};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
 pub(crate) fn run(_: &Args) -> anyhow::Result<()> {
-    println!("largest log2(QP) by ring degree, uniform ternary secret");
+    say!("largest log2(QP) by ring degree, uniform ternary secret");
     let limit = |s: Security, log_n: u8| {
         s.max_log_qp(log_n)
             .map_or_else(|| "-".to_string(), |m| m.to_string())
@@ -34,9 +34,9 @@ pub(crate) fn run(_: &Args) -> anyhow::Result<()> {
         "192 quantum",
         "256 quantum",
     ];
-    println!("{}\n", table(head, rows, 1));
+    say!("{}\n", table(head, rows, 1));
     for (name, spec) in presets::all() {
-        println!("{name}: {}\n", Params::try_new(spec)?);
+        say!("{name}: {}\n", Params::try_new(spec)?);
     }
     Ok(())
 }

@@ -46,7 +46,7 @@ pub fn evaluate<E: Evaluator>(
 /// let the passes that assign levels place rescalings and level changes.
 ///
 /// # Errors
-/// As [`evaluate`](evaluate).
+/// As [`evaluate`].
 pub fn evaluate_unit<E: Evaluator>(
     eval: &E,
     plan: &PolynomialPlan,
@@ -62,11 +62,11 @@ pub fn evaluate_unit<E: Evaluator>(
     )
 }
 
-/// [`evaluate_unit`](evaluate_unit), every part at the level at which it is needed: leaves are lowered
+/// [`evaluate_unit`], every part at the level at which it is needed: leaves are lowered
 /// for free, so that none is rescaled twice. What the compiler's passes do for a recorded program.
 ///
 /// # Errors
-/// As [`evaluate`](evaluate).
+/// As [`evaluate`].
 pub fn evaluate_unit_leveled<E: Leveled>(
     eval: &Auto<E>,
     plan: &PolynomialPlan,

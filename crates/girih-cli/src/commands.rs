@@ -57,6 +57,8 @@ pub(crate) struct CompileOptions {
     /// Most mebibytes the evaluation may use; what the system has available without it.
     #[arg(long, value_name = "MIB")]
     pub(crate) max_memory: Option<u64>,
+    #[command(flatten)]
+    pub(crate) values: InputOptions,
 }
 
 /// What replacing functions may do to the answers of the plain model.
@@ -125,7 +127,7 @@ impl CompileOptions {
         };
         let mut calibration = match &self.calibrate {
             Some(path) => Some(
-                girih_engine::with_batch(graph.input_shape(), npy::read(path)?)
+                girih_engine::with_batch(graph.input_shape(), npy::read(path, self.values.divide)?)
                     .context("--calibrate")?,
             ),
             None => None,
@@ -187,6 +189,21 @@ pub(crate) fn available_memory() -> Option<u64> {
     let line = info.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
     let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kib * 1024)
+}
+
+/// How values are read.
+#[derive(Debug, clap::Args)]
+pub(crate) struct InputOptions {
+    /// Divides the values read by this number: images of bytes (u8) are given so, usually by 255.
+    #[arg(long, value_name = "D", value_parser = divisor)]
+    pub(crate) divide: Option<f64>,
+}
+
+fn divisor(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(d) if d.is_finite() && d > 0.0 => Ok(d),
+        _ => Err(format!("{text} is not a positive number")),
+    }
 }
 
 /// Where results go.

@@ -1,4 +1,4 @@
-//! NumPy files: f32 and f64 in, f64 out.
+//! NumPy files: f32, f64 and bytes in, f64 out.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -8,25 +8,38 @@ use girih_engine::files::{self, Access, Overwrite};
 use ndarray::ArrayD;
 use ndarray_npy::{ReadNpyError, ReadNpyExt, WriteNpyExt};
 
-/// Reads an array of f32 or f64.
-pub(crate) fn read(path: &Path) -> anyhow::Result<ArrayD<f64>> {
+/// Reads an array of f32 or f64, or of bytes if a divisor is given, by which all values are divided.
+pub(crate) fn read(path: &Path, divisor: Option<f64>) -> anyhow::Result<ArrayD<f64>> {
     let bytes = files::read(path)?;
-    parse(&bytes).with_context(|| format!("{} is not a usable .npy file", path.display()))
+    parse(&bytes, divisor).with_context(|| format!("{} is not a usable .npy file", path.display()))
 }
 
-fn parse(bytes: &[u8]) -> anyhow::Result<ArrayD<f64>> {
+fn parse(bytes: &[u8], divisor: Option<f64>) -> anyhow::Result<ArrayD<f64>> {
     plausible(bytes)?;
+    let scaled = |mut values: ArrayD<f64>| {
+        if let Some(divisor) = divisor {
+            values.mapv_inplace(|v| v / divisor);
+        }
+        values
+    };
     match ArrayD::<f64>::read_npy(Cursor::new(bytes)) {
         Err(ReadNpyError::WrongDescriptor(_)) => {}
-        result => return Ok(result?),
+        result => return Ok(scaled(result?)),
     }
     match ArrayD::<f32>::read_npy(Cursor::new(bytes)) {
-        Ok(values) => Ok(values.mapv(f64::from)),
-        Err(ReadNpyError::WrongDescriptor(found)) => bail!(
-            "its values are of type {found}; f32 and f64 are read. Convert it, scaled as the network was trained \
-             (images of bytes are often divided by 255)"
+        Err(ReadNpyError::WrongDescriptor(_)) => {}
+        result => return Ok(scaled(result?.mapv(f64::from))),
+    }
+    match (ArrayD::<u8>::read_npy(Cursor::new(bytes)), divisor) {
+        (Ok(values), Some(_)) => Ok(scaled(values.mapv(f64::from))),
+        (Ok(_), None) => bail!(
+            "its values are bytes, and the network was trained on numbers: say by what they are to be divided \
+             (images usually --divide 255), or give f32 or f64"
         ),
-        Err(error) => Err(error.into()),
+        (Err(ReadNpyError::WrongDescriptor(found)), _) => {
+            bail!("its values are of type {found}; f32 and f64 are read, and bytes with --divide")
+        }
+        (Err(error), _) => Err(error.into()),
     }
 }
 
@@ -130,12 +143,16 @@ mod tests {
     #[test]
     fn floats_come_back_and_bytes_are_explained() {
         let values = ArrayD::from_shape_fn(IxDyn(&[2, 3]), |i| i[0] as f64 - 0.5 * i[1] as f64);
-        assert_eq!(parse(&file(&values)).expect("f64"), values);
+        assert_eq!(parse(&file(&values), None).expect("f64"), values);
         assert_eq!(
-            parse(&file(&values.mapv(|v| v as f32))).expect("f32"),
+            parse(&file(&values.mapv(|v| v as f32)), None).expect("f32"),
             values
         );
-        let error = parse(&file(&values.mapv(|v| v as u8))).expect_err("u8");
+        assert_eq!(
+            parse(&file(&values.mapv(|v| v as u8)), Some(2.0)).expect("bytes"),
+            values.mapv(|v| f64::from(v as u8) / 2.0)
+        );
+        let error = parse(&file(&values.mapv(|v| v as u8)), None).expect_err("u8");
         assert!(error.to_string().contains("255"), "{error}");
     }
 
@@ -143,14 +160,14 @@ mod tests {
     fn no_altered_file_panics_or_takes_memory() {
         let bytes = file(&ArrayD::<f32>::zeros(IxDyn(&[2, 3])));
         for at in 0..bytes.len() {
-            let _ = parse(&bytes[..at]);
+            let _ = parse(&bytes[..at], None);
             for value in [0, b'9', b'(', 0xff] {
                 let mut altered = bytes.clone();
                 altered[at] = value;
-                let _ = parse(&altered);
+                let _ = parse(&altered, Some(255.0));
             }
         }
         let huge = String::from_utf8_lossy(&bytes).replace("(2, 3)", "(99999999999, 3)");
-        assert!(parse(huge.as_bytes()).is_err());
+        assert!(parse(huge.as_bytes(), None).is_err());
     }
 }

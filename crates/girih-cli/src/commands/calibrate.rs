@@ -12,7 +12,7 @@ use ndarray::{ArrayD, Axis, Slice};
 use serde::Serialize;
 
 use super::explain::{print_fits, words};
-use super::{OutputOptions, TargetOptions, ThreadOptions, load_with_digest};
+use super::{InputOptions, OutputOptions, TargetOptions, ThreadOptions, load_with_digest};
 use crate::console::{human_seconds, say, table};
 use crate::npy;
 
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     /// The model.
     #[arg(value_name = "M.onnx")]
     model: PathBuf,
-    /// Sample inputs, `[samples, ..]`, f32 or f64.
+    /// Sample inputs, `[samples, ..]`, f32 or f64, or bytes with --divide.
     #[arg(long, value_name = "X.npy")]
     input: PathBuf,
     /// Classes of the samples, integers: accuracies are reported, and the loss counts right answers as well.
@@ -47,6 +47,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     threads: ThreadOptions,
     #[command(flatten)]
+    values: InputOptions,
+    #[command(flatten)]
     files: OutputOptions,
 }
 
@@ -62,8 +64,13 @@ struct Data {
 }
 
 impl Data {
-    fn read(graph: &Graph, path: &Path, labels: Option<&Path>) -> anyhow::Result<Data> {
-        let samples = with_batch(graph.input_shape(), npy::read(path)?)
+    fn read(
+        graph: &Graph,
+        path: &Path,
+        labels: Option<&Path>,
+        divide: Option<f64>,
+    ) -> anyhow::Result<Data> {
+        let samples = with_batch(graph.input_shape(), npy::read(path, divide)?)
             .with_context(|| path.display().to_string())?;
         let labels = labels.map(npy::read_labels).transpose()?;
         if let (Some(labels), Some(path)) = (&labels, labels.as_ref().map(|_| path)) {
@@ -141,10 +148,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         files::check_free(path, overwrite)?;
     }
     let (graph, digest) = load_with_digest(&args.model)?;
-    let all = Data::read(&graph, &args.input, args.labels.as_deref())?;
+    let all = Data::read(
+        &graph,
+        &args.input,
+        args.labels.as_deref(),
+        args.values.divide,
+    )?;
     let (used, held_out) = match &args.held_out {
         Some(path) => {
-            let other = Data::read(&graph, path, args.held_out_labels.as_deref())?;
+            let other = Data::read(
+                &graph,
+                path,
+                args.held_out_labels.as_deref(),
+                args.values.divide,
+            )?;
             (all, Some((other, path.display().to_string())))
         }
         None if all.len() >= LEAST_SPLIT => {

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use girih_engine::files::{self, Access};
 use girih_engine::{Client, ClientPart, SECRET_KEY_FILE};
 
-use super::{OutputOptions, SeedOptions, ThreadOptions};
+use super::{InputOptions, OutputOptions, SeedOptions, ThreadOptions};
 use crate::console::{human_bytes, say};
 use crate::npy;
 
@@ -15,7 +15,7 @@ pub(crate) struct Args {
     /// The client's folder.
     #[arg(long, value_name = "CDIR")]
     client: PathBuf,
-    /// One sample or `[samples, ..]`, f32 or f64.
+    /// One sample or `[samples, ..]`, f32 or f64, or bytes with --divide.
     #[arg(long, value_name = "X.npy")]
     input: PathBuf,
     /// The encrypted input.
@@ -26,6 +26,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     threads: ThreadOptions,
     #[command(flatten)]
+    values: InputOptions,
+    #[command(flatten)]
     files: OutputOptions,
 }
 
@@ -33,7 +35,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let overwrite = args.files.overwrite();
     files::check_free(&args.output, overwrite)?;
     let client = open(&args.client)?;
-    let input = npy::read(&args.input)?;
+    let input = npy::read(&args.input, args.values.divide)?;
     let mut rng = args.seed.rng("encrypt")?;
     args.threads.install(|_| {
         let encrypted = client.encrypt(input, &mut rng)?;

@@ -10,7 +10,7 @@ use girih_polyfit::chooser::{
 };
 use girih_polyfit::{Density, Function, Interval};
 
-use super::OutputOptions;
+use super::{InputOptions, OutputOptions};
 use crate::npy;
 use crate::plot::{self, Figure, Point};
 
@@ -88,6 +88,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "-")]
     json: Option<PathBuf>,
     #[command(flatten)]
+    values: InputOptions,
+    #[command(flatten)]
     files: OutputOptions,
 }
 
@@ -135,7 +137,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 fn request(args: &Args) -> anyhow::Result<Request> {
     let function: Function = args.function.parse()?;
     let samples = match &args.density {
-        Some(path) => Some(npy::read(path)?.iter().copied().collect::<Vec<f64>>()),
+        Some(path) => Some(
+            npy::read(path, args.values.divide)?
+                .iter()
+                .copied()
+                .collect::<Vec<f64>>(),
+        ),
         None => None,
     };
     let density = samples

@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// The model.
     #[arg(long, value_name = "M.onnx")]
     model: PathBuf,
-    /// One sample or `[samples, ..]`, f32 or f64.
+    /// One sample or `[samples, ..]`, f32 or f64, or bytes with --divide.
     #[arg(long, value_name = "X.npy")]
     input: PathBuf,
     /// The answer, `[samples, ..]`, f64.
@@ -52,7 +52,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         files::check_free(path, overwrite)?;
     }
     let source = load_with_digest(&args.model)?;
-    let input = with_batch(source.0.input_shape(), npy::read(&args.input)?)?;
+    let input = with_batch(
+        source.0.input_shape(),
+        npy::read(&args.input, args.options.values.divide)?,
+    )?;
     let model = args
         .options
         .compile(source, Some((&input, "the input itself")))?;

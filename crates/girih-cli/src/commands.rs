@@ -64,7 +64,7 @@ pub(crate) struct CompileOptions {
 /// What replacing functions may do to the answers of the plain model.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TargetOptions {
-    /// Most answers that may change, in percent; with labels also most right answers that may be lost. 0.5 without it.
+    /// Most answers that may change, in percent; with labels also most right answers that may be lost. 0.2 without it.
     #[arg(long, value_name = "PERCENT")]
     pub(crate) target_loss: Option<f64>,
     /// Largest difference of an output; for models with one output 1 % of the spread of its values without it.

@@ -12,8 +12,8 @@ use crate::{Error, Replacement, Result};
 /// What replacements may do to the answers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Target {
-    /// Largest share of answers that change (see [`Effect::changed`]); with labels also the largest share of right
-    /// answers that are lost, up to one sample.
+    /// Largest share of answers that change: of those seen, up to one sample, and by the estimate [`Effect::changed`]; with
+    /// labels also the largest share of right answers that are lost, up to one sample.
     pub loss: f64,
     /// Largest difference of an output. For models with a single output, 1 % of the spread of its values if `None`.
     pub error: Option<f64>,
@@ -22,10 +22,10 @@ pub struct Target {
 }
 
 impl Default for Target {
-    /// At most 0.5 % of the answers change; six levels a function.
+    /// At most 0.2 % of the answers change; six levels a function.
     fn default() -> Self {
         Target {
-            loss: 0.005,
+            loss: 0.002,
             error: None,
             max_depth: 6,
         }
@@ -72,7 +72,9 @@ impl Target {
         let lost = effect
             .accuracy
             .is_none_or(|(plain, found)| plain - found <= self.loss + 1.0 / effect.samples as f64);
-        effect.max_difference <= error && effect.changed <= self.loss && lost
+        let one = 1.0 / effect.samples as f64;
+        let seen = 1.0 - effect.agreement <= self.loss.max(one) + f64::EPSILON;
+        effect.max_difference <= error && seen && effect.changed <= self.loss && lost
     }
 }
 

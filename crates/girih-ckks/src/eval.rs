@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use girih_he::{Error, GiantStep, Level, Leveled, Result, Rotation, State, rules};
 use girih_rns::{Ntt, Poly, PolyQp, Ring};
+use num_complex::Complex64;
 
 use affine::Affine;
-pub use constant::{Constant, Use};
+pub use constant::{Constant, Use, Values};
 use transform::End;
 
 use crate::keys::{EvaluationKeys, GaloisKey, KeyId, SwitchingKey};
@@ -17,6 +18,7 @@ mod add;
 mod affine;
 mod constant;
 mod mul;
+mod raise;
 mod rescale;
 mod rotate;
 mod transform;
@@ -84,6 +86,41 @@ impl Evaluator {
         }
     }
 
+    /// A named constant of complex numbers; shorter input is filled with zeros.
+    ///
+    /// # Errors
+    /// More values than slots, or a value that is not finite.
+    pub fn constant_complex(&self, name: &str, values: &[Complex64]) -> Result<Constant> {
+        let parts = values.iter().flat_map(|v| [v.re, v.im]);
+        self.check_values(name, values.len(), parts)?;
+        let values = Values::Complex(values.to_vec());
+        Ok(Constant::new(&self.params, name, values))
+    }
+
+    fn check_values(
+        &self,
+        name: &str,
+        len: usize,
+        mut values: impl Iterator<Item = f64>,
+    ) -> Result<()> {
+        let slots = self.params.slots();
+        if len > slots {
+            return Err(Error::TooManyValues {
+                name: name.to_owned(),
+                len,
+                slots,
+            });
+        }
+        match values.by_ref().enumerate().find(|(_, v)| !v.is_finite()) {
+            Some((index, value)) => Err(Error::NotFinite {
+                name: name.to_owned(),
+                index,
+                value,
+            }),
+            None => Ok(()),
+        }
+    }
+
     fn ring(&self) -> &Ring {
         self.params.ring()
     }
@@ -132,10 +169,12 @@ impl Evaluator {
                 let residue = |i| self.residue(integer, i);
                 return Ok(Poly::constant(self.ring(), limbs, residue));
             }
-            self.encoder
-                .encode(constant.values(), level, scale)
-                .map(|plaintext| plaintext.poly().clone())
-                .map_err(|why| scheme(op, why))
+            match constant.values() {
+                Values::Real(values) => self.encoder.encode(values, level, scale),
+                Values::Complex(values) => self.encoder.encode_complex(values, level, scale),
+            }
+            .map(|plaintext| plaintext.poly().clone())
+            .map_err(|why| scheme(op, why))
         })
     }
 
@@ -157,7 +196,10 @@ impl Evaluator {
                 let limbs = self.params.chain().limbs(level);
                 return Ok(PolyQp::constant(ring, limbs, |i| self.residue(integer, i)));
             }
-            let coefficients = self.encoder.coefficients(constant.values(), scale);
+            let coefficients = match constant.values() {
+                Values::Real(values) => self.encoder.coefficients(values, scale),
+                Values::Complex(values) => self.encoder.coefficients_complex(values, scale),
+            };
             let coefficients = coefficients.map_err(|why| scheme(op, why))?;
             let limbs = coefficients.limbs_at(&self.params, level);
             let limbs = limbs.map_err(|why| scheme(op, why))?;
@@ -167,7 +209,9 @@ impl Evaluator {
 
     /// The value of a constant that is the same in every slot: a constant polynomial, no transform.
     fn uniform(&self, constant: &Constant) -> Option<f64> {
-        let values = constant.values();
+        let Values::Real(values) = constant.values() else {
+            return None;
+        };
         let (&first, rest) = values.split_first()?;
         (values.len() == self.params.slots() && rest.iter().all(|v| *v == first)).then_some(first)
     }
@@ -268,21 +312,8 @@ impl girih_he::Evaluator for Evaluator {
     }
 
     fn constant(&self, name: &str, values: &[f64]) -> Result<Constant> {
-        let slots = self.params.slots();
-        if values.len() > slots {
-            return Err(Error::TooManyValues {
-                name: name.to_owned(),
-                len: values.len(),
-                slots,
-            });
-        }
-        if let Some(index) = values.iter().position(|v| !v.is_finite()) {
-            return Err(Error::NotFinite {
-                name: name.to_owned(),
-                index,
-                value: values[index],
-            });
-        }
+        self.check_values(name, values.len(), values.iter().copied())?;
+        let values = Values::Real(values.to_vec());
         Ok(Constant::new(&self.params, name, values))
     }
 

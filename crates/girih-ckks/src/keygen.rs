@@ -3,7 +3,7 @@
 use girih_he::{KeyManifest, Level, Rotation};
 use girih_ntt::{Kernels, Modulus, Permutation, ShoupPair};
 use girih_rns::sample::{self, Seed};
-use girih_rns::{GaloisElement, Ntt, PolyQp, digit_ranges, par};
+use girih_rns::{GaloisElement, Ntt, PolyQp, Ring, digit_ranges, par};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -20,20 +20,20 @@ use crate::{Error, Params, Result};
 /// the latter.
 #[derive(Clone, Debug)]
 pub struct KeyGenerator {
-    params: Params,
+    pub(crate) params: Params,
 }
 
 /// The two seeds of a key: the public one is stored with the key, the other one is secret.
-struct KeySeeds {
-    public: Seed,
+pub(crate) struct KeySeeds {
+    pub(crate) public: Seed,
     noise: Zeroizing<Seed>,
 }
 
 /// The halves `b` and `a` of some pairs.
-type Halves = (Vec<PolyQp<Ntt>>, Vec<PolyQp<Ntt>>);
+pub(crate) type Halves = (Vec<PolyQp<Ntt>>, Vec<PolyQp<Ntt>>);
 
 impl KeySeeds {
-    fn draw<R: CryptoRng + ?Sized>(rng: &mut R) -> KeySeeds {
+    pub(crate) fn draw<R: CryptoRng + ?Sized>(rng: &mut R) -> KeySeeds {
         KeySeeds {
             public: sample::seed(rng),
             noise: Zeroizing::new(sample::seed(rng)),
@@ -67,7 +67,8 @@ impl KeyGenerator {
         self.check(secret)?;
         let seeds = KeySeeds::draw(rng);
         let limbs = self.params.ring().q_len();
-        let (b, a) = self.hide(secret.poly(), None, limbs, 1, &seeds, |_, _, _| {});
+        let ring = self.params.ring();
+        let (b, a) = hide(ring, secret.poly(), None, limbs, 1, &seeds, |_, _, _| {});
         let (b, a) = b.into_iter().zip(a).next().expect("one pair was asked for");
         Ok(PublicKey::assemble(&self.params, seeds.public, b, a))
     }
@@ -129,7 +130,7 @@ impl KeyGenerator {
         Ok(keys)
     }
 
-    fn check(&self, secret: &SecretKey) -> Result<()> {
+    pub(crate) fn check(&self, secret: &SecretKey) -> Result<()> {
         if *secret.params() == self.params {
             Ok(())
         } else {
@@ -138,10 +139,10 @@ impl KeyGenerator {
     }
 
     fn key(&self, secret: &SecretKey, id: KeyId, level: Level, seeds: &KeySeeds) -> SwitchingKey {
-        let ring = self.params.ring();
+        let (ring, limbs) = (self.params.ring(), self.params.chain().limbs(level));
         let s = secret.poly();
-        match element(&self.params, id) {
-            None => self.switching_key(s, None, level, seeds, |q, kernels, p, index, row| {
+        let halves = match element(&self.params, id) {
+            None => gadget(ring, limbs, s, None, seeds, |q, kernels, p, index, row| {
                 // (P s) s
                 let mut square = ring.pool().secret(ring.n());
                 kernels.mul_scalar(q, &mut square, s.row(index), p);
@@ -149,92 +150,92 @@ impl KeyGenerator {
             }),
             Some(element) => {
                 let inverse = ring.permutation(element.inverse());
-                self.switching_key(
+                gadget(
+                    ring,
+                    limbs,
                     s,
                     Some(&inverse),
-                    level,
                     seeds,
                     |q, kernels, p, index, row| {
                         kernels.mul_scalar_acc(q, row, s.row(index), p);
                     },
                 )
             }
-        }
-    }
-
-    /// A gadget encryption under `s`, or what an automorphism makes of it. `add(q, kernels, P, index, row)` adds
-    /// P times the secret that is encrypted to a row of prime `index`.
-    fn switching_key(
-        &self,
-        s: &PolyQp<Ntt>,
-        automorphism: Option<&Permutation>,
-        level: Level,
-        seeds: &KeySeeds,
-        add: impl Fn(&Modulus, &Kernels, ShoupPair, usize, &mut [u64]) + Sync + Send,
-    ) -> SwitchingKey {
-        let (ring, limbs) = (self.params.ring(), self.params.chain().limbs(level));
-        let digits: Vec<_> = digit_ranges(ring, limbs).collect();
-        let halves = self.hide(
-            s,
-            automorphism,
-            limbs,
-            digits.len(),
-            seeds,
-            |d, index, row| {
-                if digits[d].contains(&index) {
-                    let table = ring.table(index);
-                    let q = table.modulus();
-                    let product = ring
-                        .p_primes()
-                        .iter()
-                        .fold(1, |product, &p| q.mul(product, q.reduce(p)));
-                    add(q, table.kernels(), q.shoup(product), index, row);
-                }
-            },
-        );
+        };
         SwitchingKey::assemble(level, seeds.public, halves)
     }
+}
 
-    /// `count` pairs `(-a s + e, a)` over `limbs` limbs and P, where `a` is the expansion of digit `d`, `e` fresh Gaussian
-    /// noise and `s` is moved by the automorphism; `add(d, index, row)` adds to a row of the first half.
-    ///
-    /// The rows of one prime of all pairs are made together, while that of the secret is in cache.
-    fn hide(
-        &self,
-        s: &PolyQp<Ntt>,
-        automorphism: Option<&Permutation>,
-        limbs: usize,
-        count: usize,
-        seeds: &KeySeeds,
-        add: impl Fn(usize, usize, &mut [u64]) + Sync + Send,
-    ) -> Halves {
-        let ring = self.params.ring();
-        let noise = par::map((0..count).collect(), |d: usize| {
-            sample::gaussian_row(&seeds.noise, d as u64, ring.n())
-        });
-        let mut b = PolyQp::many_from_fn(ring, limbs, 2 * count, |index, rows| {
-            let table = ring.table(index);
-            let (kernels, q) = (table.kernels(), table.modulus());
-            let (b, a) = rows.split_at_mut(count);
-            for (row, e) in b.iter_mut().zip(&noise) {
-                kernels.scale_i64(q, row, e, q.shoup(1));
+/// A gadget encryption under `s` over `limbs` limbs and P, or what an automorphism makes of it.
+/// `add(q, kernels, P, index, row)` adds P times the secret that is encrypted to a row of prime `index`.
+pub(crate) fn gadget(
+    ring: &Ring,
+    limbs: usize,
+    s: &PolyQp<Ntt>,
+    automorphism: Option<&Permutation>,
+    seeds: &KeySeeds,
+    add: impl Fn(&Modulus, &Kernels, ShoupPair, usize, &mut [u64]) + Sync + Send,
+) -> Halves {
+    let digits: Vec<_> = digit_ranges(ring, limbs).collect();
+    hide(
+        ring,
+        s,
+        automorphism,
+        limbs,
+        digits.len(),
+        seeds,
+        |d, index, row| {
+            if digits[d].contains(&index) {
+                let table = ring.table(index);
+                let q = table.modulus();
+                let product = ring
+                    .p_primes()
+                    .iter()
+                    .fold(1, |product, &p| q.mul(product, q.reduce(p)));
+                add(q, table.kernels(), q.shoup(product), index, row);
             }
-            table.forward_many(b);
-            if automorphism.is_some() {
-                fetch(s.row(index));
+        },
+    )
+}
+
+/// `count` pairs `(-a s + e, a)` over `limbs` limbs and P, where `a` is the expansion of digit `d`, `e` fresh Gaussian
+/// noise and `s` is moved by the automorphism; `add(d, index, row)` adds to a row of the first half.
+///
+/// The rows of one prime of all pairs are made together, while that of the secret is in cache.
+fn hide(
+    ring: &Ring,
+    s: &PolyQp<Ntt>,
+    automorphism: Option<&Permutation>,
+    limbs: usize,
+    count: usize,
+    seeds: &KeySeeds,
+    add: impl Fn(usize, usize, &mut [u64]) + Sync + Send,
+) -> Halves {
+    let noise = par::map((0..count).collect(), |d: usize| {
+        sample::gaussian_row(&seeds.noise, d as u64, ring.n())
+    });
+    let mut b = PolyQp::many_from_fn(ring, limbs, 2 * count, |index, rows| {
+        let table = ring.table(index);
+        let (kernels, q) = (table.kernels(), table.modulus());
+        let (b, a) = rows.split_at_mut(count);
+        for (row, e) in b.iter_mut().zip(&noise) {
+            kernels.scale_i64(q, row, e, q.shoup(1));
+        }
+        table.forward_many(b);
+        if automorphism.is_some() {
+            fetch(s.row(index));
+        }
+        for (d, (b, a)) in b.iter_mut().zip(a).enumerate() {
+            expand_row(ring, &seeds.public, d, index, a);
+            match automorphism {
+                None => kernels.mul_sub(q, b, s.row(index), a),
+                Some(p) => kernels.permute_mul_sub(q, b, s.row(index), p, a),
             }
-            for (d, (b, a)) in b.iter_mut().zip(a).enumerate() {
-                expand_row(ring, &seeds.public, d, index, a);
-                match automorphism {
-                    None => kernels.mul_sub(q, b, s.row(index), a),
-                    Some(p) => kernels.permute_mul_sub(q, b, s.row(index), p, a),
-                }
-                add(d, index, b);
-            }
-        });
-        let a = b.split_off(count);
-        (b, a)
-    }
+            add(d, index, b);
+        }
+    });
+    let a = b.split_off(count);
+    (b, a)
 }
 
 /// Reads a row in order, so that it comes from memory as a stream; in the order of an automorphism, one cache line

@@ -5,6 +5,7 @@ mod chain;
 mod ciphertext;
 pub mod cost;
 mod decrypt;
+mod encapsulation;
 mod encode;
 mod encrypt;
 mod error;
@@ -23,10 +24,11 @@ pub mod wire;
 pub use chain::{LevelChain, LevelInfo};
 pub use ciphertext::{Ciphertext, SeededCiphertext};
 pub use decrypt::Decryptor;
+pub use encapsulation::EncapsulationKeys;
 pub use encode::{Coefficients, Encoder};
 pub use encrypt::{Encryptor, SymmetricEncryptor};
 pub use error::{EncodeError, Error, ParamsError, Result, WireError};
-pub use eval::{Constant, Evaluator, Use};
+pub use eval::{Constant, Evaluator, Use, Values};
 pub use keygen::KeyGenerator;
 pub use keys::{
     EvaluationKeys, GaloisKey, KeyId, PublicKey, RelinearizationKey, SecretKey, SwitchingKey,

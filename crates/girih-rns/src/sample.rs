@@ -118,6 +118,32 @@ pub fn gaussian<R: CryptoRng + ?Sized>(rng: &mut R, len: usize) -> Zeroizing<Vec
     gaussian_row(&Zeroizing::new(seed(rng)), 0, len)
 }
 
+/// `len` coefficients of which exactly `weight` are 1 or -1, uniform among all such vectors, in constant time.
+///
+/// One coefficient after the other is taken with probability (those still wanted) / (those still to come), which a
+/// word decides to within 2^-64; its sign is the last bit of another word.
+///
+/// # Panics
+/// If `weight` exceeds `len`.
+pub fn sparse_ternary<R: CryptoRng + ?Sized>(
+    rng: &mut R,
+    len: usize,
+    weight: usize,
+) -> Zeroizing<Vec<i64>> {
+    assert!(weight <= len, "at most every coefficient is not zero");
+    let mut out = Zeroizing::new(vec![0i64; len]);
+    let mut wanted = weight as u64;
+    for (i, x) in out.iter_mut().enumerate() {
+        let place = ((u128::from(rng.next_u64()) * (len - i) as u128) >> 64) as u64;
+        // Both are below 2^63: the sign of the difference is the comparison.
+        let taken = place.wrapping_sub(wanted) >> 63;
+        wanted -= taken;
+        let sign = 1 - 2 * (rng.next_u64() & 1) as i64;
+        *x = taken as i64 * sign;
+    }
+    out
+}
+
 /// `len` coefficients uniform in `{-1, 0, 1}` from stream `stream` of a secret seed, in constant time.
 ///
 /// Four coefficients a word `x`, `floor(3^4 x / 2^64)` in base 3: four are within `3^4 / 2^64 < 2^-57` of

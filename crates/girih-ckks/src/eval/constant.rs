@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use girih_he::Level;
 use girih_rns::{Ntt, Poly, PolyQp};
+use num_complex::Complex64;
 
 use crate::Params;
 
@@ -33,22 +34,48 @@ pub struct Constant {
 struct Inner {
     params: Params,
     name: String,
-    values: Vec<f64>,
+    values: Values,
     encodings: Vec<OnceLock<Poly<Ntt>>>,
     /// By level, for [`Use::LazyFactor`].
     lazy: Vec<OnceLock<PolyQp<Ntt>>>,
 }
 
+/// The slots of a constant.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// Real numbers.
+    Real(Vec<f64>),
+    /// Complex numbers.
+    Complex(Vec<Complex64>),
+}
+
 const USES: usize = 3;
 
+impl Values {
+    /// Number of values.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Values::Real(values) => values.len(),
+            Values::Complex(values) => values.len(),
+        }
+    }
+
+    /// Whether there is no value.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 impl Constant {
-    pub(crate) fn new(params: &Params, name: &str, values: &[f64]) -> Constant {
+    pub(crate) fn new(params: &Params, name: &str, values: Values) -> Constant {
         let levels = usize::from(params.top().0) + 1;
         Constant {
             inner: Arc::new(Inner {
                 params: params.clone(),
                 name: name.to_owned(),
-                values: values.to_vec(),
+                values,
                 encodings: (0..levels * USES).map(|_| OnceLock::new()).collect(),
                 lazy: (0..levels).map(|_| OnceLock::new()).collect(),
             }),
@@ -63,7 +90,7 @@ impl Constant {
 
     /// The values; slots beyond them are zero.
     #[must_use]
-    pub fn values(&self) -> &[f64] {
+    pub fn values(&self) -> &Values {
         &self.inner.values
     }
 

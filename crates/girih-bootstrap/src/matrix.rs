@@ -1,0 +1,82 @@
+//! Matrices by their generalised diagonals.
+
+use std::collections::BTreeMap;
+
+use num_complex::Complex64;
+
+/// An `n x n` matrix of few generalised diagonals: `y[i] = Σ_d D_d[i] x[(i + d) mod n]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Matrix {
+    n: usize,
+    diagonals: BTreeMap<usize, Vec<Complex64>>,
+}
+
+impl Matrix {
+    /// The zero matrix.
+    #[must_use]
+    pub fn zero(n: usize) -> Matrix {
+        Matrix {
+            n,
+            diagonals: BTreeMap::new(),
+        }
+    }
+
+    /// The dimension.
+    #[must_use]
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// The diagonals by offset in `0..n`.
+    #[must_use]
+    pub fn diagonals(&self) -> &BTreeMap<usize, Vec<Complex64>> {
+        &self.diagonals
+    }
+
+    /// Adds `value` at row `i` and column `i + offset`.
+    pub(crate) fn add(&mut self, i: usize, offset: isize, value: Complex64) {
+        let d = offset.rem_euclid(self.n as isize) as usize;
+        let zeros = || vec![Complex64::ZERO; self.n];
+        self.diagonals.entry(d).or_insert_with(zeros)[i] += value;
+    }
+
+    /// The product `self · right`: first `right`, then `self`. Cost: the product of the numbers of diagonals, times n.
+    #[must_use]
+    pub fn times(&self, right: &Matrix) -> Matrix {
+        let n = self.n;
+        let mut product = Matrix::zero(n);
+        for (&a, left) in &self.diagonals {
+            for (&b, right) in &right.diagonals {
+                let sum = product
+                    .diagonals
+                    .entry((a + b) % n)
+                    .or_insert_with(|| vec![Complex64::ZERO; n]);
+                for (i, (sum, l)) in sum.iter_mut().zip(left).enumerate() {
+                    *sum += l * right[(i + a) % n];
+                }
+            }
+        }
+        product
+    }
+
+    /// Every entry times `factor`.
+    #[must_use]
+    pub fn scaled(mut self, factor: f64) -> Matrix {
+        for value in self.diagonals.values_mut().flatten() {
+            *value *= factor;
+        }
+        self
+    }
+
+    /// `A x`: the oracle.
+    #[must_use]
+    pub fn apply(&self, x: &[Complex64]) -> Vec<Complex64> {
+        let mut y = vec![Complex64::ZERO; self.n];
+        for (&d, diagonal) in &self.diagonals {
+            for (i, (y, c)) in y.iter_mut().zip(diagonal).enumerate() {
+                *y += c * x[(i + d) % self.n];
+            }
+        }
+        y
+    }
+}

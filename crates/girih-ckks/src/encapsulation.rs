@@ -1,0 +1,170 @@
+//! Sparse-secret encapsulation: the keys that lend a ciphertext a sparse secret while its modulus is raised.
+//!
+//! A raised ciphertext holds `m + q I` where the size of `I` grows with the weight of the secret. Switching to a secret of
+//! small weight first keeps `I` small; the sparse secret never meets a modulus larger than `q_0 p'`, and is switched
+//! away right after the raising (Bossuat, Troncoso-Pastoriza, Hubaux, "Bootstrapping for Approximate Homomorphic
+//! Encryption with Negligible Failure-Probability by Using Sparse-Secret Encapsulation", ACNS 2022).
+//!
+//! The key from the dense secret to the sparse one is an encryption under the *sparse* secret: it exists modulo
+//! `q_0 p'` only, in a [ring](EncapsulationKeys::small_ring) of its own. The key back is an encryption under the dense
+//! secret and lives at the top like every other key.
+
+use girih_he::Level;
+use girih_ntt::primes;
+use girih_rns::{Coeff, Ntt, PolyQp, Ring, Then, sample};
+use rand_core::CryptoRng;
+
+use crate::keygen::{KeySeeds, gadget};
+use crate::keys::SwitchingKey;
+use crate::keyswitch::{Pair, switch};
+use crate::{Ciphertext, KeyGenerator, Params, ParamsError, Result, SecretKey};
+
+/// Bits by which `p'` exceeds `q_0`, so that the noise of the switch stays below that of its rounding.
+const HEADROOM: f64 = 6.0;
+
+/// The two switching keys of the encapsulation.
+pub struct EncapsulationKeys {
+    params: Params,
+    weight: usize,
+    ring: Ring,
+    /// From the dense secret to the sparse one, over `q_0 p'`.
+    down: SwitchingKey,
+    /// From the sparse secret to the dense one, at the top.
+    up: SwitchingKey,
+}
+
+impl EncapsulationKeys {
+    /// The parameters the keys were made under.
+    #[must_use]
+    pub fn params(&self) -> &Params {
+        &self.params
+    }
+
+    /// Coefficients of the sparse secret that are not zero.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.weight
+    }
+
+    /// The ring of the only key under the sparse secret: the primes of level 0, and `p'`.
+    #[must_use]
+    pub fn small_ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// log2 of the largest modulus under which anything about the sparse secret is published.
+    #[must_use]
+    pub fn log_small_modulus(&self) -> f64 {
+        let primes = self.ring.q_primes().iter().chain(self.ring.p_primes());
+        primes.map(|&p| (p as f64).log2()).sum()
+    }
+
+    /// Bytes in memory.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.down.bytes() + self.up.bytes()
+    }
+
+    /// A ciphertext of level 0 under the sparse secret.
+    pub(crate) fn enter(&self, a: &Ciphertext) -> Pair {
+        let then = Then {
+            plus: [Some(a.c0().into()), None],
+            ..Then::default()
+        };
+        switch(a.c1(), &self.down, then, &self.ring)
+    }
+
+    /// From the sparse secret back, over the primes of `[c0, c1]`.
+    pub(crate) fn leave(&self, [c0, c1]: &Pair) -> Pair {
+        let then = Then {
+            plus: [Some(c0.into()), None],
+            ..Then::default()
+        };
+        switch(c1, &self.up, then, self.params.ring())
+    }
+}
+
+impl KeyGenerator {
+    /// Draws a secret of `weight` coefficients that are not zero, encrypts the dense secret under it modulo `q_0 p'`, and
+    /// it under the dense secret at the top; then forgets it.
+    ///
+    /// # Errors
+    /// The secret belongs to other parameters, or there are no primes for `p'`.
+    pub fn encapsulation_keys<R: CryptoRng + ?Sized>(
+        &self,
+        secret: &SecretKey,
+        weight: usize,
+        rng: &mut R,
+    ) -> Result<EncapsulationKeys> {
+        self.check(secret)?;
+        let params = &self.params;
+        let big = params.ring();
+        let ring = small_ring(params)?;
+        let coefficients = sample::sparse_ternary(rng, params.n(), weight);
+        let seeds = KeySeeds::draw(rng);
+        let evaluations = |ring: &Ring, coefficients: &[i64]| {
+            PolyQp::<Coeff>::secret_from_i64(ring, ring.q_len(), coefficients).into_ntt(ring)
+        };
+        let dense = evaluations(&ring, secret.coefficients());
+        let sparse = evaluations(&ring, &coefficients);
+        let down = encrypt(&ring, ring.q_len(), &sparse, &dense, Level(0), &seeds);
+        let seeds = KeySeeds::draw(rng);
+        let sparse = evaluations(big, &coefficients);
+        let up = encrypt(
+            big,
+            big.q_len(),
+            secret.poly(),
+            &sparse,
+            params.top(),
+            &seeds,
+        );
+        Ok(EncapsulationKeys {
+            params: params.clone(),
+            weight,
+            ring,
+            down,
+            up,
+        })
+    }
+}
+
+/// The key that switches `from` to `under`.
+fn encrypt(
+    ring: &Ring,
+    limbs: usize,
+    under: &PolyQp<Ntt>,
+    from: &PolyQp<Ntt>,
+    level: Level,
+    seeds: &KeySeeds,
+) -> SwitchingKey {
+    let halves = gadget(
+        ring,
+        limbs,
+        under,
+        None,
+        seeds,
+        |q, kernels, p, index, row| {
+            kernels.mul_scalar_acc(q, row, from.row(index), p);
+        },
+    );
+    SwitchingKey::assemble(level, seeds.public, halves)
+}
+
+/// The primes of level 0, and as many of the same size that no other modulus uses, with a few bits more.
+fn small_ring(params: &Params) -> Result<Ring> {
+    let big = params.ring();
+    let q = &big.q_primes()[..params.chain().limbs(Level(0))];
+    let log_p = params.chain().at(Level(0)).log_q + HEADROOM;
+    let count = (log_p / 49.0).ceil();
+    let bits = log_p / count;
+    let taken = |p: &u64| big.q_primes().contains(p) || big.p_primes().contains(p);
+    let p: Vec<u64> = primes::around(1 << params.log_n(), bits.exp2().round() as u64)
+        .filter(|p| !taken(p))
+        .take(count as usize)
+        .collect();
+    if p.len() < count as usize {
+        let log_n = params.log_n();
+        return Err(ParamsError::NoPrime { log_n, bits }.into());
+    }
+    Ring::try_new(params.n(), q, &p).map_err(|e| ParamsError::Ring(e.to_string()).into())
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use girih_he::Level;
 use girih_ntt::primes;
-use girih_rns::Ring;
+use girih_rns::{Ring, digit_count};
 
 use crate::chain::scale_below;
 use crate::{LevelChain, ParamsError, Security, security};
@@ -86,8 +86,10 @@ impl Params {
         let log_q = chain.at(chain.top()).log_q;
         let log_p = log2_product(&special);
         gate(&spec, log_q + log_p)?;
-        for (digit, primes) in q.chunks(special.len()).enumerate() {
-            let log_digit = log2_product(primes);
+        let ring = Ring::try_new(1 << spec.log_n, &q, &special)
+            .map_err(|e| ParamsError::Ring(e.to_string()))?;
+        for (digit, primes) in ring.digits().iter().enumerate() {
+            let log_digit = log2_product(&q[primes.clone()]);
             if log_p + SPECIAL_TOLERANCE < log_digit {
                 return Err(ParamsError::SpecialTooSmall {
                     log_p,
@@ -96,8 +98,6 @@ impl Params {
                 });
             }
         }
-        let ring = Ring::try_new(1 << spec.log_n, &q, &special)
-            .map_err(|e| ParamsError::Ring(e.to_string()))?;
         let digest = digest(&spec, &q, &special);
         Ok(Params {
             inner: Arc::new(Inner {
@@ -170,16 +170,13 @@ impl Params {
         self.log_q() + self.log_p()
     }
 
-    /// Key-switching digits of a ciphertext at `level`: groups of as many primes as P has.
+    /// Key-switching digits of a ciphertext at `level`: groups of as many primes as P has, or of more where these are small.
     ///
     /// # Panics
     /// If `level` is above the top.
     #[must_use]
     pub fn digits(&self, level: Level) -> usize {
-        self.inner
-            .chain
-            .limbs(level)
-            .div_ceil(self.inner.ring.p_len())
+        digit_count(&self.inner.ring, self.inner.chain.limbs(level))
     }
 
     /// The security the set was checked against.

@@ -1,7 +1,7 @@
 //! Gadget decomposition in the residue number system and products with gadget vectors.
 //!
-//! The limbs of a polynomial are cut into digits of K consecutive primes (K = number of special
-//! primes; the last digit may be shorter). Digit `d` is the polynomial `D_d = [a]` modulo the primes of the digit,
+//! The limbs of a polynomial are cut into digits of K consecutive primes (K = number of special primes; the last digit may
+//! be shorter), or of more where these are so small that their product stays below that of the special primes. Digit `d` is the polynomial `D_d = [a]` modulo the primes of the digit,
 //! centred, extended to all of Q and P. With a gadget vector whose entry `d` is `P g_d m` plus noise, where `g_d` is 1
 //! modulo the primes of digit `d` and 0 modulo the others, `sum D_d · entry_d = P a m + small`
 //! (Han, Ki, "Better Bootstrapping for Approximate Homomorphic Encryption", CT-RSA 2020).
@@ -22,14 +22,16 @@ mod product;
 
 /// The digit ranges of a polynomial of `limbs` limbs.
 pub fn digit_ranges(ring: &Ring, limbs: usize) -> impl Iterator<Item = Range<usize>> {
-    let width = ring.p_len().max(1);
-    (0..limbs.div_ceil(width)).map(move |d| d * width..((d + 1) * width).min(limbs))
+    let digits = ring.digits().iter();
+    digits
+        .take_while(move |d| d.start < limbs)
+        .map(move |d| d.start..d.end.min(limbs))
 }
 
 /// Number of digits of a polynomial of `limbs` limbs.
 #[must_use]
 pub fn digit_count(ring: &Ring, limbs: usize) -> usize {
-    limbs.div_ceil(ring.p_len().max(1))
+    ring.digits().partition_point(|d| d.start < limbs)
 }
 
 /// A polynomial cut into digits, ready to be extended row by row.
@@ -267,6 +269,29 @@ mod tests {
                 for (c, value) in values.iter().enumerate() {
                     let twice = value * IBig::from(2);
                     prop_assert!(twice <= &bound + IBig::ONE && -twice <= &bound + IBig::ONE);
+                    for i in range.clone() {
+                        prop_assert_eq!(oracle::residue(value, q[i]), coefficients.row(i)[c]);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn digits_of_small_primes_are_centred_residues(seed: u64, limbs in 1usize..12, special in 1usize..4) {
+            let n = 16;
+            let (large, small) = (oracle::primes(n, 46, 3 + special), oracle::primes(n, 27, 9));
+            let (p, large) = large.split_at(special);
+            let q: Vec<u64> = large.iter().chain(&small).copied().collect();
+            let ring = Ring::try_new(n, &q, p).expect("ring");
+            let coefficients = oracle::random_coeff(&ring, limbs, seed);
+            let digits = {
+                let a = coefficients.clone().into_ntt(&ring);
+                Digits::new(&a, &ring).expand(&ring)
+            };
+            prop_assert_eq!(digits.digits().len(), digit_count(&ring, limbs));
+            for (digit, range) in digits.digits().iter().zip(digit_ranges(&ring, limbs)) {
+                let values = oracle::lift_qp(&digit.clone().into_coeff(&ring), &ring);
+                for (c, value) in values.iter().enumerate() {
                     for i in range.clone() {
                         prop_assert_eq!(oracle::residue(value, q[i]), coefficients.row(i)[c]);
                     }

@@ -1,6 +1,7 @@
 //! The ring R_QP: its degree, its primes and everything that is computed from them once.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use girih_ntt::{Isa, Modulus, NttTable, Permutation, Pool, ShoupPair};
@@ -19,12 +20,17 @@ pub struct Ring {
     inner: Arc<Inner>,
 }
 
+/// Bits by which a digit of more primes than P stays below P, so that the noise of key switching, about
+/// `sqrt(digits N / 12) sigma D / P`, stays below that of the rounding that follows.
+pub const DIGIT_HEADROOM: f64 = 6.0;
+
 struct Inner {
     n: usize,
     isa: Isa,
     primes: Vec<u64>,
     tables: Vec<NttTable>,
     q_len: usize,
+    digits: Vec<Range<usize>>,
     pool: Pool,
     conversions: Cache<(usize, usize), Conversion>,
     divisions: Cache<(usize, usize, bool), Division>,
@@ -103,12 +109,20 @@ impl Ring {
                 primes,
                 tables,
                 q_len: q.len(),
+                digits: digits(q, p),
                 pool,
                 conversions: Cache::new(),
                 divisions: Cache::new(),
                 automorphisms: Cache::new(),
             }),
         })
+    }
+
+    /// The primes of Q in digits: as many primes each as P has, or more as long as their product stays
+    /// [`DIGIT_HEADROOM`] bits below P; none without special primes.
+    #[must_use]
+    pub fn digits(&self) -> &[Range<usize>] {
+        &self.inner.digits
     }
 
     /// The degree N.
@@ -213,6 +227,23 @@ impl Ring {
     }
 }
 
+/// The digits from the first prime on: what comes first does not depend on what follows, so a polynomial of fewer limbs
+/// has a prefix of them.
+fn digits(q: &[u64], p: &[u64]) -> Vec<Range<usize>> {
+    let log = |primes: &[u64]| primes.iter().map(|&x| (x as f64).log2()).sum::<f64>();
+    let largest = log(p) - DIGIT_HEADROOM;
+    let mut digits: Vec<Range<usize>> = Vec::new();
+    for i in 0..if p.is_empty() { 0 } else { q.len() } {
+        match digits.last_mut() {
+            Some(last) if last.len() < p.len() || log(&q[last.start..=i]) <= largest => {
+                last.end = i + 1;
+            }
+            _ => digits.push(i..i + 1),
+        }
+    }
+    digits
+}
+
 impl std::fmt::Debug for Ring {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ring")
@@ -221,5 +252,28 @@ impl std::fmt::Debug for Ring {
             .field("p", &self.p_primes())
             .field("isa", &self.isa())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oracle;
+
+    #[test]
+    fn digits_hold_more_primes_where_they_are_small() {
+        let n = 16;
+        let (large, small) = (oracle::primes(n, 45, 8), oracle::primes(n, 28, 10));
+        let (p, large) = large.split_at(3);
+        // 3 of 45 bits; then 4 of 28 bits are 112 < 135 - 6, a fifth is not; what comes first stays.
+        let q: Vec<u64> = large[..3].iter().chain(&small).copied().collect();
+        assert_eq!(digits(&q, p), [0..3, 3..7, 7..11, 11..13]);
+        assert_eq!(digits(&q[..6], p), [0..3, 3..6]);
+        assert!(digits(&q, &[]).is_empty());
+        // Digits as large as P stay as long as it is.
+        assert_eq!(
+            digits(&oracle::primes(n, 45, 12)[3..], p),
+            [0..3, 3..6, 6..9]
+        );
     }
 }

@@ -4,11 +4,12 @@
 
 use std::time::Instant;
 
-use girih_bootstrap::{BootstrapKeys, BootstrapPlan, Bootstrapper, EvalMod};
+use girih_bootstrap::{BootstrapKeys, BootstrapPlan, Bootstrapper};
 use girih_ckks::{
     Decryptor, Encoder, KeyGenerator, Params, ParamsSpec, Security, SymmetricEncryptor,
 };
 use girih_he::{KeyManifest, Level};
+use girih_polyfit::trigonometric::{ModularMethod, ModularReduction};
 use num_complex::Complex64;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -35,7 +36,13 @@ fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         security: Security::Bits128,
     })?;
     println!("{params}");
-    let plan = BootstrapPlan::try_new(&params, 4, EvalMod::try_new(16, 31, 3)?, 3, 32)?;
+    let method = ModularMethod {
+        degree: 30,
+        doublings: 3,
+        arcsine: 1,
+    };
+    let reduction = ModularReduction::new(15, 1.1 / 256.0, method)?;
+    let plan = BootstrapPlan::try_new(&params, 4, reduction, 3, 32)?;
     let mut rng = ChaCha20Rng::from_seed([7; 32]);
     let secret = KeyGenerator::new(&params).secret_key(&mut rng);
     let start = Instant::now();

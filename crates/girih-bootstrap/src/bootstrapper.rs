@@ -1,6 +1,6 @@
 //! Bootstrapping: raise the modulus, go to the coefficients, reduce them modulo `q_0`, come back.
 
-use girih_circuits::polynomial;
+use girih_circuits::evaluation;
 use girih_ckks::{Ciphertext, Constant, Evaluator as Scheme, Use};
 use girih_he::{Auto, Evaluator, GiantStep, Level, Leveled, Rotation};
 use num_complex::Complex64;
@@ -118,16 +118,14 @@ impl Bootstrapper {
         let real = scheme.add(&x, &conjugate)?;
         let imaginary = scheme.mul_imaginary(&scheme.sub(&conjugate, &x)?)?;
         watch(Stage::Coefficients, &[real.clone(), imaginary.clone()]);
-        let reduction = self.plan.reduction();
+        let reduction = &self.plan.reduction().plan;
+        // The factor of the input's map is in the matrices.
+        let shift = reduction.input_map().map_or(0.0, |(_, shift)| shift);
         let parts = [real, imaginary]
             .iter()
             .map(|x| {
-                let u = scheme.add_scalar(x, -0.25 / reduction.radius())?;
-                let mut c = polynomial::evaluate_unit_leveled(eval, reduction.plan(), &u)?;
-                for _ in 0..reduction.doublings() {
-                    c = eval.dot_affine(&[(&c, &c), (&c, &c)], &[], -1.0)?;
-                }
-                Ok(c)
+                let u = scheme.add_scalar(x, shift)?;
+                Ok(evaluation::evaluate_unit_leveled(eval, reduction, &u)?)
             })
             .collect::<Result<Vec<_>>>()?;
         watch(Stage::Reduced, &parts);

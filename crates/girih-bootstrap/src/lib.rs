@@ -4,14 +4,12 @@
 mod bootstrapper;
 pub mod embedding;
 mod error;
-mod eval_mod;
 mod keys;
 mod matrix;
 mod plan;
 
 pub use bootstrapper::{Bootstrapper, Stage};
 pub use error::{Error, Result};
-pub use eval_mod::EvalMod;
 pub use keys::BootstrapKeys;
 pub use matrix::Matrix;
 pub use plan::BootstrapPlan;

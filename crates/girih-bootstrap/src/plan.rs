@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use girih_ckks::Params;
 use girih_he::{KeyManifest, Level, Rotation};
+use girih_polyfit::trigonometric::ModularReduction;
 
 use crate::embedding::{coefficients_to_slots, slots_to_coefficients};
-use crate::{Error, EvalMod, Matrix, Result};
+use crate::{Error, Matrix, Result};
 
 /// Numbers of factors and the reduction.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,7 +15,7 @@ pub struct BootstrapPlan {
     params: Params,
     /// Slots to coefficients, the first factor applied first.
     to_coefficients: Vec<Factor>,
-    reduction: EvalMod,
+    reduction: ModularReduction,
     /// Coefficients to slots.
     to_slots: Vec<Factor>,
     weight: usize,
@@ -38,21 +39,22 @@ impl BootstrapPlan {
     pub fn try_new(
         params: &Params,
         to_coefficients: usize,
-        reduction: EvalMod,
+        reduction: ModularReduction,
         to_slots: usize,
         weight: usize,
     ) -> Result<BootstrapPlan> {
         let (n, chain) = (params.slots(), params.chain());
-        let needed = to_coefficients + reduction.depth() + to_slots + 1;
+        let needed = to_coefficients + reduction.plan.unit_depth() + to_slots + 1;
         let levels = usize::from(params.top().0);
         if levels < needed {
             return Err(Error::TooFewLevels { levels, needed });
         }
         let q0 = chain.at(Level(0)).log_q.exp2();
-        // Slots are (m + q0 I) / scale(top); twice their real part is to be x / (K + 1/2) with x = m / q0 + I.
-        let down = chain.scale(params.top()) / (2.0 * q0 * reduction.radius() * n as f64);
-        // sin(2πx) / 2π = m / q0, and the message is m / scale(0).
-        let up = q0 / (2.0 * std::f64::consts::PI * chain.scale(Level(0)));
+        // Slots are (m + q0 I) / scale(top); twice their real part is to be x / radius with x = m / q0 + I.
+        let radius = reduction.plan.interval().radius();
+        let down = chain.scale(params.top()) / (2.0 * q0 * radius * n as f64);
+        // The reduction leaves m / q0, and the message is m / scale(0).
+        let up = q0 / chain.scale(Level(0));
         Ok(BootstrapPlan {
             params: params.clone(),
             to_coefficients: factors(slots_to_coefficients(n, to_coefficients), down),
@@ -76,7 +78,7 @@ impl BootstrapPlan {
 
     /// The reduction modulo `q_0`.
     #[must_use]
-    pub fn reduction(&self) -> &EvalMod {
+    pub fn reduction(&self) -> &ModularReduction {
         &self.reduction
     }
 
@@ -91,7 +93,8 @@ impl BootstrapPlan {
     /// The level of a bootstrapped ciphertext.
     #[must_use]
     pub fn output_level(&self) -> Level {
-        let consumed = self.to_coefficients.len() + self.reduction.depth() + self.to_slots.len();
+        let consumed =
+            self.to_coefficients.len() + self.reduction.plan.unit_depth() + self.to_slots.len();
         // why: try_new checked that the levels suffice, and a chain has at most 256
         Level(self.params.top().0 - consumed as u8)
     }
@@ -102,7 +105,7 @@ impl BootstrapPlan {
         let mut rotations: BTreeMap<Rotation, Level> = BTreeMap::new();
         let top = self.params.top().0;
         let reduced = top - self.to_coefficients.len() as u8;
-        let last = reduced - self.reduction.depth() as u8;
+        let last = reduced - self.reduction.plan.unit_depth() as u8;
         let mut need = |factors: &[Factor], top: u8| {
             for (k, factor) in factors.iter().enumerate() {
                 let level = Level(top - k as u8);

@@ -1,8 +1,8 @@
 //! Evaluation plans on ciphertexts.
 
-use girih_he::Evaluator;
-use girih_polyfit::EvaluationPlan;
+use girih_he::{Auto, Evaluator, Leveled};
 use girih_polyfit::evaluation::Step;
+use girih_polyfit::{EvaluationPlan, PolynomialPlan};
 
 use crate::polynomial;
 use crate::{Error, Result};
@@ -31,12 +31,35 @@ pub fn evaluate_unit<E: Evaluator>(
     plan: &EvaluationPlan,
     u: &E::Ciphertext,
 ) -> Result<E::Ciphertext> {
+    run(eval, plan, u, |plan, x| {
+        polynomial::evaluate_unit(eval, plan, x)
+    })
+}
+
+/// [`evaluate_unit`], the parts of every polynomial at the level at which they are needed.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_unit_leveled<E: Leveled>(
+    eval: &Auto<E>,
+    plan: &EvaluationPlan,
+    u: &E::Ciphertext,
+) -> Result<E::Ciphertext> {
+    run(eval, plan, u, |plan, x| {
+        polynomial::evaluate_unit_leveled(eval, plan, x)
+    })
+}
+
+fn run<E: Evaluator>(
+    eval: &E,
+    plan: &EvaluationPlan,
+    u: &E::Ciphertext,
+    polynomial: impl Fn(&PolynomialPlan, &E::Ciphertext) -> Result<E::Ciphertext>,
+) -> Result<E::Ciphertext> {
     let mut values = vec![u.clone()];
     for step in plan.steps() {
         let value = match step {
-            Step::Polynomial { of, plan, .. } => {
-                polynomial::evaluate_unit(eval, plan, &values[of.index()])?
-            }
+            Step::Polynomial { of, plan, .. } => polynomial(plan, &values[of.index()])?,
             Step::Product(v, w) => eval.mul(&values[v.index()], &values[w.index()])?,
             Step::Affine { terms, constant } => {
                 let terms: Vec<_> = terms
@@ -83,7 +106,7 @@ fn affine<E: Evaluator>(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use girih_he::{Auto, ClearEvaluator, Level};
+    use girih_he::{ClearEvaluator, Level};
     use girih_polyfit::{Interval, Polynomial};
 
     #[test]
@@ -100,6 +123,15 @@ mod tests {
         let x: Vec<f64> = (0..8).map(|k| -3.0 + 0.5 * f64::from(k)).collect();
         let y = evaluate(&eval, &plan, &eval.inner().vector(&x).unwrap()).unwrap();
         assert_eq!(eval.remaining(&y), 0);
+        let (scale, shift) = plan.input_map().unwrap();
+        let u: Vec<f64> = x.iter().map(|x| scale * x + shift).collect();
+        let u = eval.inner().vector(&u).unwrap();
+        let leveled = evaluate_unit_leveled(&eval, &plan, &u).unwrap();
+        assert_eq!(eval.remaining(&leveled), 1);
+        assert_eq!(
+            leveled.values(),
+            evaluate_unit(&eval, &plan, &u).unwrap().values()
+        );
         for (x, y) in x.iter().zip(y.values()) {
             assert!((plan.eval(*x) - y).abs() < 1e-14);
         }

@@ -99,8 +99,8 @@ impl ModularReduction {
         let mut value = plan.push_polynomial(plan.input(), scaled)?;
         let mut kappa = root;
         for _ in 0..method.doublings {
-            let square = plan.push_product(value, value);
-            value = plan.push_affine(vec![(square, 1.0)], -2.0 * kappa * kappa);
+            let doubled = Polynomial::power(Interval::UNIT, [-2.0 * kappa * kappa, 0.0, 1.0])?;
+            value = plan.push_polynomial(value, doubled)?;
             kappa *= kappa;
         }
         if method.arcsine > 1 {

@@ -168,3 +168,67 @@ fn small_ring(params: &Params) -> Result<Ring> {
     }
     Ring::try_new(params.n(), q, &p).map_err(|e| ParamsError::Ring(e.to_string()).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use rand_chacha::ChaCha20Rng;
+    use rand_core::SeedableRng;
+
+    use super::*;
+    use crate::{Encoder, EvaluationKeys, Evaluator, SymmetricEncryptor, presets};
+
+    /// The only key under the sparse secret has the moduli of level 0 and a little more; the raised message is the
+    /// message plus small multiples of the modulus.
+    #[test]
+    fn the_sparse_secret_meets_a_small_modulus_only() {
+        let params = Params::try_new(presets::test_small()).expect("preset");
+        let mut rng = ChaCha20Rng::from_seed([8; 32]);
+        let keygen = KeyGenerator::new(&params);
+        let secret = keygen.secret_key(&mut rng);
+        let keys = keygen
+            .encapsulation_keys(&secret, 32, &mut rng)
+            .expect("own secret");
+        let bottom = params.chain().at(Level(0)).log_q;
+        assert!(keys.log_small_modulus() < 2.0 * bottom + HEADROOM + 1.0);
+        let small = keys.small_ring();
+        for p in small.p_primes() {
+            assert!(!params.ring().q_primes().contains(p) && !params.ring().p_primes().contains(p));
+        }
+        let scale = params.chain().scale(Level(0));
+        let values = vec![0.75; params.slots()];
+        let plaintext = Encoder::new(&params)
+            .encode(&values, Level(0), scale)
+            .expect("fits");
+        let a = SymmetricEncryptor::new(&secret)
+            .encrypt(&plaintext, &mut rng)
+            .expect("own plaintext");
+        let eval = Evaluator::new(EvaluationKeys::empty(&params));
+        let raised = eval.raise_modulus(&a, Some(&keys)).expect("level 0");
+        // c0 + c1 s at the top, coefficient by coefficient modulo the first prime of level 0: the message again.
+        let ring = params.ring();
+        let phase = |c: &Ciphertext| {
+            let s = secret.poly().truncated(c.limbs(), ring).q_part(ring);
+            c.c0().add(&c.c1().mul(&s, ring), ring).into_coeff(ring)
+        };
+        let (before, after) = (phase(&a), phase(&raised));
+        let q = ring.modulus(0);
+        for (x, y) in before.row(0).iter().zip(after.row(0)) {
+            let difference = q.centre(q.sub(*x, *y));
+            assert!(difference.abs() < 1 << 14, "{difference}");
+        }
+        // Modulo a prime that the bottom lacks it is m + q0 I, and I is small: the weight is 32.
+        assert_eq!(params.chain().limbs(Level(0)), 1, "q0 is one prime");
+        let t = ring.modulus(raised.limbs() - 1);
+        let inverse = t.inv(t.reduce(q.value())).expect("distinct primes");
+        let last = after.row(raised.limbs() - 1);
+        let integers: Vec<i64> = after
+            .row(0)
+            .iter()
+            .zip(last)
+            .map(|(m, x)| t.centre(t.mul(t.sub(*x, t.reduce_i64(q.centre(*m))), inverse)))
+            .collect();
+        assert!(integers.iter().all(|i| i.abs() < 16), "{integers:?}");
+        assert!(integers.iter().any(|i| *i != 0));
+        assert!(eval.raise_modulus(&raised, Some(&keys)).is_err());
+    }
+}

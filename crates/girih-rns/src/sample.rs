@@ -246,6 +246,26 @@ mod tests {
     }
 
     #[test]
+    fn sparse_secrets_have_their_weight_anywhere() {
+        let mut rng = ChaCha20Rng::from_seed([3; 32]);
+        let (len, weight, rounds) = (64, 8, 4000);
+        let (mut hits, mut positive) = (vec![0u32; len], 0i64);
+        for _ in 0..rounds {
+            let x = sparse_ternary(&mut rng, len, weight);
+            assert_eq!(x.iter().map(|v| v * v).sum::<i64>(), weight as i64);
+            for (hit, v) in hits.iter_mut().zip(x.iter()) {
+                *hit += v.unsigned_abs() as u32;
+                positive += i64::from(*v == 1);
+            }
+        }
+        // Each place is taken with probability 1/8: 500 of 4000, deviation 21.
+        assert!(hits.iter().all(|h| (390..610).contains(h)), "{hits:?}");
+        assert!((positive - 16_000).abs() < 500, "{positive}");
+        assert!(sparse_ternary(&mut rng, 8, 8).iter().all(|v| v.abs() == 1));
+        assert!(sparse_ternary(&mut rng, 8, 0).iter().all(|v| *v == 0));
+    }
+
+    #[test]
     fn tail_table_is_the_discrete_gaussian_to_the_last_bit() {
         // 1 / (2 sigma^2) = 25/512 for sigma = 3.2
         let weights: Vec<UBig> = (0..60u64).map(|k| exp_neg(25 * k * k, 512)).collect();

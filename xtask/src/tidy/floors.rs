@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 6] = [
     &["girih-ntt", "girih-he", "girih-polyfit", "girih-model"],
     &["girih-rns", "girih-circuits", "girih-tiles"],
     &["girih-ckks", "girih-nn"],
-    &["girih-compile"],
+    &["girih-bootstrap", "girih-compile"],
     &["girih-engine"],
     &["girih-cli", "girih-benches", "xtask"],
 ];

@@ -279,7 +279,8 @@ fn relu_network(f: &Folder, images: &str, labels: &str) -> String {
     let report = json(&report);
     let effect = &report["held_out"]["effect"];
     let share = |field: &str| effect[field].as_f64().expect("a number");
-    assert!(report["depth"].as_u64() <= Some(8), "{report}");
+    // Sixteen with interpolants of degree 15.
+    assert!(report["depth"].as_u64() <= Some(10), "{report}");
     assert!(
         share("plain_accuracy") - share("accuracy") <= 0.003,
         "{effect}"

@@ -22,7 +22,7 @@ use girih_polyfit::reciprocal::Reciprocal;
 use crate::cost::CircuitCost;
 use crate::norm::{Norm, NormKind, NormSpec};
 use crate::softmax::with_radius_one;
-use crate::{Error, Result, Rows, evaluation, power};
+use crate::{Error, Result, Rows, power};
 
 /// Largest power and most iterations.
 const MAX_POWER: usize = 15;
@@ -157,14 +157,7 @@ impl CutMax {
             .norms
             .iter()
             .fold(start, |cost, norm| cost.then(norm.cost()).then(raise));
-        norms
-            .then(CircuitCost {
-                depth: self.rows.sum_depth(),
-                products: 0,
-                rotations: self.rows.sum_rotations(),
-            })
-            .then(CircuitCost::of(&self.reciprocal.plan, 1))
-            .then(CircuitCost::levels(1, count))
+        norms.then(self.rows.times_function_of_sum_cost(&self.reciprocal.plan))
     }
 
     /// Nearly 1 at the maximum of each row and nearly 0 elsewhere; zeros in the padding, as before.
@@ -187,10 +180,8 @@ impl CutMax {
                 .map(|w| power(eval, w, self.power))
                 .collect::<Result<_>>()?;
         }
-        let sum = self.rows.sum(eval, &xs)?;
-        let u = eval.add_scalar(&sum, -self.reciprocal.plan.interval().center())?;
-        let inverse = evaluation::evaluate_unit(eval, &self.reciprocal.plan, &u)?;
-        xs.iter().map(|x| Ok(eval.mul(x, &inverse)?)).collect()
+        self.rows
+            .times_function_of_sum(eval, &self.reciprocal.plan, &xs, 0.0)
     }
 }
 

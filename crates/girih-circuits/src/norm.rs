@@ -20,7 +20,7 @@ use girih_polyfit::inverse_sqrt::{InverseSqrt, InverseSqrtMethod};
 
 use crate::cost::CircuitCost;
 use crate::reduce::rotation_steps;
-use crate::{Error, Result, Rows, evaluation, replicate};
+use crate::{Error, Result, Rows, replicate};
 
 /// Which norm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,23 +139,21 @@ impl Norm {
     #[must_use]
     pub fn cost(&self) -> CircuitCost {
         let rows = &self.spec.rows;
-        let count = rows.ciphertexts();
+        // Of the mean.
         let rotations = match self.spec.kind {
-            // The mean goes to the places in use only.
+            // It goes to the places in use only.
             NormKind::Layer if !rows.is_cyclic() => {
-                let mean = rows.length().ilog2() as usize + rotation_steps(rows.valid()).len();
-                mean + rows.sum_rotations()
+                rows.length().ilog2() as usize + rotation_steps(rows.valid()).len()
             }
-            NormKind::Layer => 2 * rows.sum_rotations(),
-            NormKind::RootMeanSquare => rows.sum_rotations(),
+            NormKind::Layer => rows.sum_rotations(),
+            NormKind::RootMeanSquare => 0,
         };
         CircuitCost {
-            depth: 2 + rows.sum_depth(),
-            products: count,
+            depth: 2,
+            products: rows.ciphertexts(),
             rotations,
         }
-        .then(CircuitCost::of(&self.inverse.plan, 1))
-        .then(CircuitCost::levels(1, count))
+        .then(rows.times_function_of_sum_cost(&self.inverse.plan))
     }
 
     /// The rotations whose keys are needed.
@@ -229,11 +227,8 @@ impl Norm {
             .iter()
             .map(|z| Ok(eval.mul(z, z)?))
             .collect::<Result<Vec<_>>>()?;
-        let sum = rows.sum(eval, &squares)?;
         let epsilon = self.factor.powi(2) * rows.elements() as f64 * self.spec.epsilon;
-        let shift = epsilon - self.inverse.plan.interval().center();
-        let u = eval.add_scalar(&sum, shift)?;
-        let inverse = evaluation::evaluate_unit(eval, &self.inverse.plan, &u)?;
+        let inverse = rows.function_of_sum(eval, &self.inverse.plan, &squares, epsilon)?;
 
         let gammas = rows.vectors(|_, e| self.spec.gamma[e]);
         let betas = rows.vectors(|_, e| self.spec.beta.get(e).copied().unwrap_or(0.0));

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use girih_he::{Evaluator, Rotation};
+use girih_polyfit::EvaluationPlan;
 
-use crate::{Error, Result, replicate, rotate_and_sum};
+use crate::cost::CircuitCost;
+use crate::{Error, Result, evaluation, replicate, rotate_and_sum};
 
 /// Many rows of equal length in the slots of one or more ciphertexts.
 ///
@@ -254,6 +256,48 @@ impl Rows {
             .collect();
         let name = format!("first of {} by {}: {factor:e}", self.length, self.stride);
         Ok(eval.constant(&name, &values)?)
+    }
+
+    /// What [`sum`](Self::sum) costs.
+    pub(crate) fn sum_cost(&self) -> CircuitCost {
+        CircuitCost {
+            depth: self.sum_depth(),
+            products: 0,
+            rotations: self.sum_rotations(),
+        }
+    }
+
+    /// `plan(Σ + offset)` of each row in every slot of the row, for a plan whose interval has radius 1, so that its input
+    /// map is a sum with a constant.
+    pub(crate) fn function_of_sum<E: Evaluator>(
+        &self,
+        eval: &E,
+        plan: &EvaluationPlan,
+        xs: &[E::Ciphertext],
+        offset: f64,
+    ) -> Result<E::Ciphertext> {
+        let sum = self.sum(eval, xs)?;
+        let u = eval.add_scalar(&sum, offset - plan.interval().center())?;
+        evaluation::evaluate_unit(eval, plan, &u)
+    }
+
+    /// Each element times [`function_of_sum`](Self::function_of_sum) of its row.
+    pub(crate) fn times_function_of_sum<E: Evaluator>(
+        &self,
+        eval: &E,
+        plan: &EvaluationPlan,
+        xs: &[E::Ciphertext],
+        offset: f64,
+    ) -> Result<Vec<E::Ciphertext>> {
+        let factor = self.function_of_sum(eval, plan, xs, offset)?;
+        xs.iter().map(|x| Ok(eval.mul(x, &factor)?)).collect()
+    }
+
+    /// What [`times_function_of_sum`](Self::times_function_of_sum) costs.
+    pub(crate) fn times_function_of_sum_cost(&self, plan: &EvaluationPlan) -> CircuitCost {
+        self.sum_cost()
+            .then(CircuitCost::of(plan, 1))
+            .then(CircuitCost::levels(1, self.ciphertexts))
     }
 
     /// Whether the number of ciphertexts is that of the layout.

@@ -18,9 +18,11 @@
 
 use girih_he::Evaluator;
 use girih_polyfit::Interval;
+use girih_polyfit::exponential::Exponential;
 use girih_polyfit::reciprocal::Reciprocal;
 
-use crate::{Mask, Result, Rows};
+use crate::cost::CircuitCost;
+use crate::{Mask, Result, Rows, evaluation};
 
 mod exp;
 mod normalize_square;
@@ -109,6 +111,28 @@ impl Scores {
     /// The largest number of elements of a row.
     fn most(&self) -> f64 {
         self.mask.as_ref().map_or(self.rows.elements(), Mask::most) as f64
+    }
+
+    /// The exponential of each score, zero where the mask removes it; `name` begins the names of constants.
+    fn exponentials<E: Evaluator>(
+        &self,
+        eval: &E,
+        name: &str,
+        exponential: &Exponential,
+        xs: &[E::Ciphertext],
+    ) -> Result<Vec<E::Ciphertext>> {
+        let ys = self
+            .unit(eval, xs)?
+            .iter()
+            .map(|u| evaluation::evaluate_unit(eval, &exponential.plan, u))
+            .collect::<Result<Vec<_>>>()?;
+        self.masked(eval, name, ys)
+    }
+
+    /// What [`exponentials`](Self::exponentials) costs.
+    fn exponentials_cost(&self, exponential: &Exponential) -> CircuitCost {
+        CircuitCost::levels(self.unit_depth() + self.mask_depth(), 0)
+            .then(CircuitCost::of(&exponential.plan, self.rows.ciphertexts()))
     }
 
     /// Levels of [`unit`](Self::unit).

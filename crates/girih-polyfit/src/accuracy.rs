@@ -1,5 +1,7 @@
 //! How far a polynomial is from the function it replaces.
 
+use std::f64::consts::PI;
+
 use crate::{Error, Interval, Polynomial, Result};
 
 /// Grid points per degree and at least, for the search of the largest error. The error of a fit of
@@ -40,45 +42,48 @@ impl Accuracy {
 /// The function is not finite at a grid point.
 pub fn max_error(f: impl Fn(f64) -> f64, p: &Polynomial, interval: Interval) -> Result<Accuracy> {
     let points = (POINTS_PER_DEGREE * (p.degree() + 1)).max(POINTS_AT_LEAST);
-    let grid: Vec<f64> = (0..=points)
+    largest(|x| f(x) - p.eval(x), &extrema_grid(interval, points))
+}
+
+/// The `points + 1` extrema of a Chebyshev polynomial of that degree on an interval, in order.
+pub(crate) fn extrema_grid(interval: Interval, points: usize) -> Vec<f64> {
+    (0..=points)
         .map(|i| {
             let odd = 2 * i as i64 - points as i64;
-            interval.from_unit((std::f64::consts::PI * odd as f64 / (2 * points) as f64).sin())
+            interval.from_unit((PI * odd as f64 / (2 * points) as f64).sin())
         })
-        .collect();
-    let error = |x: f64| (f(x) - p.eval(x)).abs();
+        .collect()
+}
+
+/// The largest size of a difference on a grid in order, refined around its large maxima.
+pub(crate) fn largest(difference: impl Fn(f64) -> f64, grid: &[f64]) -> Result<Accuracy> {
     let errors = grid
         .iter()
-        .map(|&x| {
-            let e = error(x);
-            if e.is_finite() {
-                Ok(e)
-            } else {
-                Err(Error::NotFinite { at: x, value: f(x) })
-            }
+        .map(|&x| match difference(x) {
+            e if e.is_finite() => Ok(e.abs()),
+            value => Err(Error::NotFinite { at: x, value }),
         })
         .collect::<Result<Vec<f64>>>()?;
-    let resolution = grid.windows(2).map(|w| w[1] - w[0]).fold(0.0, f64::max);
-
-    let (mut best, mut at) = (0.0, grid[0]);
+    let (mut max_error, mut at) = (0.0, grid[0]);
     for (&x, &e) in grid.iter().zip(&errors) {
-        if e > best {
-            (best, at) = (e, x);
+        if e > max_error {
+            (max_error, at) = (e, x);
         }
     }
-    let threshold = CANDIDATE * best;
-    for i in 1..points {
+    let threshold = CANDIDATE * max_error;
+    for i in 1..grid.len() - 1 {
         if errors[i] >= threshold && errors[i] >= errors[i - 1] && errors[i] >= errors[i + 1] {
+            let error = |x: f64| difference(x).abs();
             let (x, e) = golden_section(&error, grid[i - 1], grid[i + 1]);
-            if e > best {
-                (best, at) = (e, x);
+            if e > max_error {
+                (max_error, at) = (e, x);
             }
         }
     }
     Ok(Accuracy {
-        max_error: best,
+        max_error,
         at,
-        resolution,
+        resolution: grid.windows(2).map(|w| w[1] - w[0]).fold(0.0, f64::max),
     })
 }
 

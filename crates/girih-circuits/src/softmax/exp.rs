@@ -6,8 +6,8 @@ use girih_polyfit::exponential::Exponential;
 use girih_polyfit::reciprocal::Reciprocal;
 
 use super::{Scores, with_radius_one};
+use crate::Result;
 use crate::cost::CircuitCost;
-use crate::{Result, evaluation};
 
 /// `γ exp(x - hi)` by a polynomial and squarings, `1 / Σ` by relaxed Goldschmidt, and their product.
 ///
@@ -71,17 +71,9 @@ impl ExpSoftmax {
     #[must_use]
     pub fn cost(&self) -> CircuitCost {
         let rows = self.scores.rows();
-        let count = rows.ciphertexts();
-        let sum = CircuitCost {
-            depth: rows.sum_depth(),
-            products: 0,
-            rotations: rows.sum_rotations(),
-        };
-        CircuitCost::levels(self.scores.unit_depth() + self.scores.mask_depth(), 0)
-            .then(CircuitCost::of(&self.exponential.plan, count))
-            .then(sum)
-            .then(CircuitCost::of(&self.reciprocal.plan, 1))
-            .then(CircuitCost::levels(1, count))
+        self.scores
+            .exponentials_cost(&self.exponential)
+            .then(rows.times_function_of_sum_cost(&self.reciprocal.plan))
     }
 
     /// Softmax of each row, in the places of the scores; `name` begins the names of constants.
@@ -95,15 +87,10 @@ impl ExpSoftmax {
         name: &str,
         xs: &[E::Ciphertext],
     ) -> Result<Vec<E::Ciphertext>> {
-        let us = self.scores.unit(eval, xs)?;
-        let ys = us
-            .iter()
-            .map(|u| evaluation::evaluate_unit(eval, &self.exponential.plan, u))
-            .collect::<Result<Vec<_>>>()?;
-        let ys = self.scores.masked(eval, name, ys)?;
-        let sum = self.scores.rows().sum(eval, &ys)?;
-        let u = eval.add_scalar(&sum, -self.reciprocal.plan.interval().center())?;
-        let inverse = evaluation::evaluate_unit(eval, &self.reciprocal.plan, &u)?;
-        ys.iter().map(|y| Ok(eval.mul(y, &inverse)?)).collect()
+        let ys = self
+            .scores
+            .exponentials(eval, name, &self.exponential, xs)?;
+        let rows = self.scores.rows();
+        rows.times_function_of_sum(eval, &self.reciprocal.plan, &ys, 0.0)
     }
 }

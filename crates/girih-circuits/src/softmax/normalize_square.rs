@@ -7,7 +7,7 @@ use girih_polyfit::reciprocal::Reciprocal;
 
 use super::{Scores, with_radius_one};
 use crate::cost::CircuitCost;
-use crate::{Error, Result, evaluation};
+use crate::{Error, Result};
 
 /// Most steps: `2^-10` of any sensible range is covered by a polynomial.
 const MAX_STEPS: usize = 10;
@@ -177,18 +177,10 @@ impl NormalizeSquare {
     #[must_use]
     pub fn cost(&self) -> CircuitCost {
         let rows = self.scores.rows();
-        let count = rows.ciphertexts();
-        let start = CircuitCost::levels(self.scores.unit_depth() + self.scores.mask_depth(), 0)
-            .then(CircuitCost::of(&self.exponential.plan, count));
+        let start = self.scores.exponentials_cost(&self.exponential);
         self.steps.iter().fold(start, |cost, reciprocal| {
-            let square = CircuitCost {
-                depth: 1 + rows.sum_depth(),
-                products: count,
-                rotations: rows.sum_rotations(),
-            };
-            cost.then(square)
-                .then(CircuitCost::of(&reciprocal.plan, 1))
-                .then(CircuitCost::levels(1, count))
+            cost.then(CircuitCost::levels(1, rows.ciphertexts()))
+                .then(rows.times_function_of_sum_cost(&reciprocal.plan))
         })
     }
 
@@ -203,24 +195,16 @@ impl NormalizeSquare {
         name: &str,
         xs: &[E::Ciphertext],
     ) -> Result<Vec<E::Ciphertext>> {
-        let us = self.scores.unit(eval, xs)?;
-        let ys = us
-            .iter()
-            .map(|u| evaluation::evaluate_unit(eval, &self.exponential.plan, u))
-            .collect::<Result<Vec<_>>>()?;
-        let mut ys = self.scores.masked(eval, name, ys)?;
+        let mut ys = self
+            .scores
+            .exponentials(eval, name, &self.exponential, xs)?;
+        let rows = self.scores.rows();
         for reciprocal in &self.steps {
             let squares = ys
                 .iter()
                 .map(|y| Ok(eval.mul(y, y)?))
                 .collect::<Result<Vec<_>>>()?;
-            let sum = self.scores.rows().sum(eval, &squares)?;
-            let u = eval.add_scalar(&sum, -reciprocal.plan.interval().center())?;
-            let inverse = evaluation::evaluate_unit(eval, &reciprocal.plan, &u)?;
-            ys = squares
-                .iter()
-                .map(|s| Ok(eval.mul(s, &inverse)?))
-                .collect::<Result<Vec<_>>>()?;
+            ys = rows.times_function_of_sum(eval, &reciprocal.plan, &squares, 0.0)?;
         }
         Ok(ys)
     }

@@ -6,7 +6,7 @@ use girih_polyfit::reciprocal::Reciprocal;
 
 use super::with_radius_one;
 use crate::cost::CircuitCost;
-use crate::{Error, Mask, Result, Rows, evaluation, power};
+use crate::{Error, Mask, Result, Rows, power};
 
 /// Largest power: above 8 the training is unstable.
 const MAX_POWER: usize = 64;
@@ -21,6 +21,15 @@ pub enum PowerForm {
     /// `zᵖ / n / (ε + Σ zᵖ / n)` for rows of `n` elements: nor on their number, and the range of the divisor is `[ε, 1 + ε]`
     /// for all lengths.
     LengthAgnostic,
+}
+
+impl PowerForm {
+    /// All of them.
+    pub const ALL: [PowerForm; 3] = [
+        PowerForm::Plain,
+        PowerForm::Stable,
+        PowerForm::LengthAgnostic,
+    ];
 }
 
 /// What a power-softmax is planned for.
@@ -134,19 +143,12 @@ impl PowerSoftmax {
         let p = self.spec.power;
         // Squarings, and a product for each further bit.
         let products = (p.ilog2() + p.count_ones() - 1) as usize;
-        let sum = CircuitCost {
-            depth: rows.sum_depth(),
-            products: 0,
-            rotations: rows.sum_rotations(),
-        };
         CircuitCost::levels(1, 0)
             .then(CircuitCost::levels(
                 p.next_power_of_two().ilog2() as usize,
                 products * count,
             ))
-            .then(sum)
-            .then(CircuitCost::of(&self.reciprocal.plan, 1))
-            .then(CircuitCost::levels(1, count))
+            .then(rows.times_function_of_sum_cost(&self.reciprocal.plan))
     }
 
     /// The formula in the clear, on one row of scores, those that the mask removes left out.
@@ -204,10 +206,6 @@ impl PowerSoftmax {
             .iter()
             .map(|x| power(eval, x, self.spec.power))
             .collect::<Result<Vec<_>>>()?;
-        let sum = rows.sum(eval, &powers)?;
-        let shift = self.epsilon - self.reciprocal.plan.interval().center();
-        let u = eval.add_scalar(&sum, shift)?;
-        let inverse = evaluation::evaluate_unit(eval, &self.reciprocal.plan, &u)?;
-        powers.iter().map(|z| Ok(eval.mul(z, &inverse)?)).collect()
+        rows.times_function_of_sum(eval, &self.reciprocal.plan, &powers, self.epsilon)
     }
 }

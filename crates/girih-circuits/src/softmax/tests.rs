@@ -146,47 +146,40 @@ fn worst_error(
     worst
 }
 
+/// Every layout and range: the depth is that of the cost, the outputs keep the plan's bound, and products and rotations are
+/// counted right.
+macro_rules! keeps_its_bound {
+    ($plan:ident, $target:expr, $ranges:expr) => {
+        for (rows, queries) in layouts() {
+            for (lo, hi) in $ranges {
+                let range = Interval::try_new(lo, hi).unwrap();
+                let scores = Scores::try_new(rows, range, mask(&rows, queries)).unwrap();
+                let plan = $plan(scores);
+                let bound = plan.relative_error();
+                assert!(bound <= $target * (1.0 + 1e-9), "{bound:e}");
+                let value = |r, e| worst_rows(range, r, e, rows.elements());
+                let found = run(&rows, plan.cost(), value, |eval, xs| {
+                    plan.evaluate(eval, "s", xs)
+                });
+                let worst = worst_error(&rows, queries, value, &found);
+                assert!(worst <= bound + 1e-9, "{rows:?}: {worst:e}");
+                let counts = recorded(&rows, |rec, xs| drop(plan.evaluate(rec, "s", xs).unwrap()));
+                assert_eq!(counts, (plan.cost().products, plan.cost().rotations));
+            }
+        }
+    };
+}
+
 #[test]
 fn by_exponentials_in_the_stated_depth() {
-    for (rows, queries) in layouts() {
-        for range in [Interval::try_new(-3.0, 5.0).unwrap(), Interval::UNIT] {
-            let scores = Scores::try_new(rows, range, mask(&rows, queries)).unwrap();
-            let plan = ExpSoftmax::try_new(scores, None, 1e-4).unwrap();
-            assert!(plan.relative_error() <= 1e-4);
-            let value = |r, e| worst_rows(range, r, e, rows.elements());
-            let found = run(&rows, plan.cost(), value, |eval, xs| {
-                plan.evaluate(eval, "s", xs)
-            });
-            let worst = worst_error(&rows, queries, value, &found);
-            assert!(worst <= plan.relative_error() + 1e-9, "{rows:?}: {worst:e}");
-            let counts = recorded(&rows, |rec, xs| drop(plan.evaluate(rec, "s", xs).unwrap()));
-            assert_eq!(counts, (plan.cost().products, plan.cost().rotations));
-        }
-    }
+    let plan = |scores| ExpSoftmax::try_new(scores, None, 1e-4).unwrap();
+    keeps_its_bound!(plan, 1e-4, [(-3.0, 5.0), (-1.0, 1.0)]);
 }
 
 #[test]
 fn by_normalising_and_squaring_in_the_stated_depth() {
-    for (rows, queries) in layouts() {
-        for (lo, hi) in [(-3.0, 5.0), (-20.0, 30.0)] {
-            let range = Interval::try_new(lo, hi).unwrap();
-            let scores = Scores::try_new(rows, range, mask(&rows, queries)).unwrap();
-            let plan = NormalizeSquare::try_new(scores, 1e-3).unwrap();
-            assert!(
-                plan.relative_error() <= 1e-3 * (1.0 + 1e-9),
-                "{:e}",
-                plan.relative_error()
-            );
-            let value = |r, e| worst_rows(range, r, e, rows.elements());
-            let found = run(&rows, plan.cost(), value, |eval, xs| {
-                plan.evaluate(eval, "s", xs)
-            });
-            let worst = worst_error(&rows, queries, value, &found);
-            assert!(worst <= plan.relative_error() + 1e-9, "{rows:?}: {worst:e}");
-            let counts = recorded(&rows, |rec, xs| drop(plan.evaluate(rec, "s", xs).unwrap()));
-            assert_eq!(counts, (plan.cost().products, plan.cost().rotations));
-        }
-    }
+    let plan = |scores| NormalizeSquare::try_new(scores, 1e-3).unwrap();
+    keeps_its_bound!(plan, 1e-3, [(-3.0, 5.0), (-20.0, 30.0)]);
 }
 
 /// With exact reciprocals the recurrence is exact: after `k` steps softmax of the scores.
@@ -210,11 +203,7 @@ fn normalising_and_squaring_is_exact_in_exact_arithmetic() {
 #[test]
 fn powers_of_a_worked_row() {
     let rows = Rows::try_new(4, 4, 1).unwrap();
-    for form in [
-        PowerForm::Plain,
-        PowerForm::Stable,
-        PowerForm::LengthAgnostic,
-    ] {
+    for form in PowerForm::ALL {
         let spec = PowerSpec {
             rows,
             mask: None,
@@ -241,11 +230,7 @@ fn powers_of_a_worked_row() {
 #[test]
 fn by_powers_in_the_stated_depth() {
     for (rows, queries) in layouts() {
-        for form in [
-            PowerForm::Plain,
-            PowerForm::Stable,
-            PowerForm::LengthAgnostic,
-        ] {
+        for form in PowerForm::ALL {
             for power in [2, 4, 6] {
                 let bound = 2.0;
                 let mask = match mask(&rows, queries) {

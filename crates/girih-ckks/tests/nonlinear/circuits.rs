@@ -115,11 +115,7 @@ fn softmax_by_exponentials_and_by_squaring() {
 fn power_softmax_in_all_forms() {
     let range = Interval::symmetric(2.0).unwrap();
     for (rows, queries) in layouts() {
-        for form in [
-            PowerForm::Plain,
-            PowerForm::Stable,
-            PowerForm::LengthAgnostic,
-        ] {
+        for form in PowerForm::ALL {
             let spec = PowerSpec {
                 rows,
                 mask: queries.map(|q| Mask::causal(&rows, q).unwrap()),

@@ -1,8 +1,7 @@
 //! How far a plan is from the function it replaces: the largest error and the error in the mean.
 
-use std::f64::consts::PI;
-
-use crate::{Density, Error, Interval, Result};
+use crate::accuracy::{Accuracy, extrema_grid, largest};
+use crate::{Density, Interval, Result};
 
 /// Points of the even grid, in the angle.
 const POINTS: usize = 4096;
@@ -10,11 +9,6 @@ const POINTS: usize = 4096;
 const HALVINGS: i32 = 30;
 /// Points per halving.
 const PER_HALVING: i32 = 12;
-/// Grid maxima of at least this share of the largest are refined.
-const CANDIDATE: f64 = 0.9;
-/// Steps of the refinement; each leaves 0.618 of the bracket.
-const REFINEMENTS: usize = 40;
-
 /// Errors of a plan on an interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Measured {
@@ -36,46 +30,22 @@ pub(super) fn measure(
     breaks: &[f64],
     density: &Density,
 ) -> Result<Measured> {
-    let grid = grid(interval, breaks);
-    let error = |x: f64| difference(x).abs();
-    let errors = grid
-        .iter()
-        .map(|&x| match error(x) {
-            e if e.is_finite() => Ok(e),
-            value => Err(Error::NotFinite { at: x, value }),
-        })
-        .collect::<Result<Vec<f64>>>()?;
-    let (mut max_error, mut at) = (0.0, grid[0]);
-    for (&x, &e) in grid.iter().zip(&errors) {
-        if e > max_error {
-            (max_error, at) = (e, x);
-        }
-    }
-    let threshold = CANDIDATE * max_error;
-    for i in 1..grid.len() - 1 {
-        if errors[i] >= threshold && errors[i] >= errors[i - 1] && errors[i] >= errors[i + 1] {
-            let (x, e) = refine(&error, grid[i - 1], grid[i + 1]);
-            if e > max_error {
-                (max_error, at) = (e, x);
-            }
-        }
-    }
+    let Accuracy {
+        max_error,
+        at,
+        resolution,
+    } = largest(difference, &grid(interval, breaks))?;
     Ok(Measured {
         max_error,
         at,
         mean_error: density.rms_error(difference, |_| 0.0),
-        resolution: grid.windows(2).map(|w| w[1] - w[0]).fold(0.0, f64::max),
+        resolution,
     })
 }
 
 /// The points, in order and different from each other.
 fn grid(interval: Interval, breaks: &[f64]) -> Vec<f64> {
-    let mut grid: Vec<f64> = (0..=POINTS)
-        .map(|i| {
-            let odd = 2 * i as i64 - POINTS as i64;
-            interval.from_unit((PI * odd as f64 / (2 * POINTS) as f64).sin())
-        })
-        .collect();
+    let mut grid = extrema_grid(interval, POINTS);
     for &at in breaks.iter().filter(|&&b| interval.contains(b)) {
         grid.push(at);
         for k in 0..HALVINGS * PER_HALVING {
@@ -90,25 +60,6 @@ fn grid(interval: Interval, breaks: &[f64]) -> Vec<f64> {
     grid.sort_by(f64::total_cmp);
     grid.dedup();
     grid
-}
-
-/// The maximum of a function with one hump on `[a, b]`, by golden sections.
-fn refine(f: &impl Fn(f64) -> f64, mut a: f64, mut b: f64) -> (f64, f64) {
-    let ratio = (5f64.sqrt() - 1.0) / 2.0;
-    let (mut c, mut d) = (b - ratio * (b - a), a + ratio * (b - a));
-    let (mut fc, mut fd) = (f(c), f(d));
-    for _ in 0..REFINEMENTS {
-        if fc >= fd {
-            (b, d, fd) = (d, c, fc);
-            c = b - ratio * (b - a);
-            fc = f(c);
-        } else {
-            (a, c, fc) = (c, d, fd);
-            d = a + ratio * (b - a);
-            fd = f(d);
-        }
-    }
-    if fc >= fd { (c, fc) } else { (d, fd) }
 }
 
 #[cfg(test)]

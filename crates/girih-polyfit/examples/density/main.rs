@@ -7,6 +7,8 @@
 
 mod experiment;
 mod picture;
+#[cfg(test)]
+mod tests;
 
 use std::error::Error;
 

@@ -3,6 +3,8 @@
 //! `cargo run --release -p girih-polyfit --example neurons`
 
 mod fits;
+#[cfg(test)]
+mod tests;
 
 use fits::{Layer, Method, cost};
 use girih_polyfit::Result;

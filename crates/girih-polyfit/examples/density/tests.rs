@@ -2,15 +2,11 @@
 //! `docs/density.md` states.
 
 #![allow(clippy::unwrap_used)]
-// why: the example uses all of it
-#![allow(dead_code)]
 
-#[path = "../examples/density/experiment.rs"]
-mod experiment;
-
-use experiment::{Case, Cost, Method};
 use girih_fixtures::activations;
 use girih_polyfit::{Density, Function};
+
+use crate::experiment::{Case, Cost, Method};
 
 fn cases(function: Function) -> Vec<Case> {
     let measured = activations::minilm()

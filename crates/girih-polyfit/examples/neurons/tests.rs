@@ -2,13 +2,8 @@
 //! `docs/neurons.md` states.
 
 #![allow(clippy::unwrap_used)]
-// why: the example uses all of it
-#![allow(dead_code)]
 
-#[path = "../examples/neurons/fits.rs"]
-mod fits;
-
-use fits::{Layer, Method, cost};
+use crate::fits::{Layer, Method, cost};
 
 fn layers() -> Vec<Layer> {
     let layers = Layer::all().unwrap();

@@ -288,6 +288,7 @@ pub fn profile(params: &Params, speed: &MachineSpeed) -> HeProfile {
     }
     let limbs = || chain.iter().map(|(_, info)| info.limbs as u64);
     HeProfile {
+        bootstrapping: None,
         slots: params.slots(),
         log_scale: chain.iter().map(|(_, info)| info.scale.log2()).collect(),
         seconds,

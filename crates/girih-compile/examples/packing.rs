@@ -47,6 +47,7 @@ fn profile(slots: usize, depth: usize) -> HeProfile {
     ];
     let bytes = vec![0; depth + 1];
     HeProfile {
+        bootstrapping: None,
         slots,
         log_scale: vec![30.0; depth + 1],
         seconds: BTreeMap::from(prices.map(|(p, s)| (p, vec![s; depth + 1]))),

@@ -47,6 +47,7 @@ impl Scheme for Prices {
         let slots = chain.slots();
         let root = (slots as f64).sqrt();
         Ok(HeProfile {
+            bootstrapping: None,
             slots,
             log_scale: (0..levels)
                 .map(|_| f64::from(*chain.level_bits.first().unwrap_or(&30)))

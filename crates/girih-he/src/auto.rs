@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::{Bootstrap, Error, Evaluator, GiantStep, Level, Leveled, Result, Rotation};
+use crate::{
+    Bootstrap, Bootstrapping, Error, Evaluator, GiantStep, Level, Leveled, Result, Rotation,
+};
 
 /// An evaluator whose operations accept operands of any state.
 ///
@@ -294,6 +296,10 @@ impl<E: Leveled> Leveled for Auto<E> {
 }
 
 impl<E: Bootstrap> Bootstrap for Auto<E> {
+    fn bootstrapping(&self) -> Option<&Bootstrapping> {
+        self.inner.bootstrapping()
+    }
+
     fn bootstrap(&self, a: &E::Ciphertext) -> Result<E::Ciphertext> {
         self.inner.bootstrap(&*self.rescaled(a)?)
     }

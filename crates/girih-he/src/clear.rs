@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use crate::composite;
 use crate::values::{MAX_SLOTS, check_scalar, padded, rotated};
-use crate::{Bootstrap, Error, Evaluator, Level, Leveled, Result, Rotation, State, rules};
+use crate::{
+    Bootstrap, Bootstrapping, Error, Evaluator, Level, Leveled, Result, Rotation, State, rules,
+};
 
 /// Slot-wise `f64` arithmetic, the meaning of every program.
 ///
@@ -14,6 +16,7 @@ use crate::{Bootstrap, Error, Evaluator, Level, Leveled, Result, Rotation, State
 pub struct ClearEvaluator {
     slots: usize,
     top: Option<Level>,
+    bootstrapping: Option<Bootstrapping>,
 }
 
 /// A vector of one value per slot, with its place in the modulus chain.
@@ -48,7 +51,11 @@ impl ClearEvaluator {
             (1..=MAX_SLOTS).contains(&slots),
             "{slots} slots: a program has 1 to 2^30"
         );
-        ClearEvaluator { slots, top: None }
+        ClearEvaluator {
+            slots,
+            top: None,
+            bootstrapping: None,
+        }
     }
 
     /// Levels are counted from `top` and the [`rules`] enforced.
@@ -60,6 +67,15 @@ impl ClearEvaluator {
         ClearEvaluator {
             top: Some(top),
             ..Self::unlimited(slots)
+        }
+    }
+
+    /// The same with a bootstrapping, whose message bound is checked.
+    #[must_use]
+    pub fn with_bootstrapping(self, bootstrapping: Option<Bootstrapping>) -> Self {
+        ClearEvaluator {
+            bootstrapping,
+            ..self
         }
     }
 
@@ -239,18 +255,16 @@ impl Leveled for ClearEvaluator {
 }
 
 impl Bootstrap for ClearEvaluator {
+    fn bootstrapping(&self) -> Option<&Bootstrapping> {
+        self.bootstrapping.as_ref()
+    }
+
     fn bootstrap(&self, a: &ClearVector) -> Result<ClearVector> {
-        if a.state.product {
-            return Err(Error::NotRescaled { op: "bootstrap" });
-        }
-        let level = self.top.unwrap_or(a.state.level);
-        Ok(ClearVector {
-            state: State {
-                level,
-                product: false,
-            },
-            ..a.clone()
-        })
+        let values = self.own("bootstrap", a)?;
+        let bootstrapping = rules::bootstrapping(self.bootstrapping.as_ref())?;
+        bootstrapping.check(values)?;
+        let state = self.state(a, || rules::bootstrap(a.state, bootstrapping))?;
+        Ok(ClearVector { state, ..a.clone() })
     }
 }
 
@@ -296,7 +310,61 @@ mod tests {
         ));
         let low = eval.drop_to(&a, Level(0)).unwrap();
         assert_eq!(eval.add(&sq, &low).unwrap().values(), [12.0, 0.0]);
-        assert_eq!(eval.level(&eval.bootstrap(&sq).unwrap()), Level(1));
+    }
+
+    #[test]
+    fn bootstrapping_gives_levels_to_values_within_the_bound() {
+        let eval = ClearEvaluator::leveled(2, Level(3));
+        let x = eval.vector(&[0.5, -0.75]).unwrap();
+        assert!(matches!(
+            eval.bootstrap(&x),
+            Err(Error::Unsupported {
+                op: "bootstrap",
+                ..
+            })
+        ));
+        let eval = eval.with_bootstrapping(Some(Bootstrapping {
+            input: Level(1),
+            output: Level(2),
+            bound: 0.8,
+            error: 1e-6,
+            values: crate::SlotValues::Real,
+            slots: 2,
+        }));
+        let low = eval.drop_to(&x, Level(1)).unwrap();
+        let raised = eval.bootstrap(&low).unwrap();
+        assert_eq!(
+            (eval.level(&raised), raised.values()),
+            (Level(2), x.values())
+        );
+        assert_eq!(
+            eval.level(&eval.bootstrap_to(&low, Level(1)).unwrap()),
+            Level(1)
+        );
+        assert!(eval.bootstrap_to(&low, Level(3)).is_err());
+        let lowest = eval.drop_to(&x, Level(0)).unwrap();
+        assert!(matches!(
+            eval.bootstrap(&lowest),
+            Err(Error::LevelExhausted {
+                op: "bootstrap",
+                needed: 1,
+                left: 0
+            })
+        ));
+        let product = eval.mul(&x, &x).unwrap();
+        assert!(matches!(
+            eval.bootstrap(&product),
+            Err(Error::NotRescaled { .. })
+        ));
+        let large = eval.vector(&[0.1, -0.9]).unwrap();
+        assert_eq!(
+            eval.bootstrap(&large),
+            Err(Error::MessageBound {
+                slot: 1,
+                value: -0.9,
+                bound: 0.8
+            })
+        );
     }
 
     #[test]

@@ -87,6 +87,19 @@ pub enum Error {
         /// Levels left.
         left: u8,
     },
+    /// A value too large for a bootstrapping.
+    #[error(
+        "bootstrap: slot {slot} holds {value}, beyond the bound of {bound} of a message; calibrate on samples with such \
+         values, or widen the margin of the ranges"
+    )]
+    MessageBound {
+        /// The slot.
+        slot: usize,
+        /// Its value.
+        value: f64,
+        /// The bound.
+        bound: f64,
+    },
     /// A rotation, conjugation or relinearisation whose key was not generated.
     #[error(
         "{op}: no key for {key}; generate it (the key manifest of the program lists all it needs)"

@@ -5,7 +5,7 @@
 //! user from the adaptor `Auto`, which rescales after products and aligns levels.
 
 use crate::composite;
-use crate::{Level, Result, Rotation};
+use crate::{Bootstrapping, Level, Result, Rotation};
 
 /// One giant step of a linear transform: the products whose sum is rotated by `by`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,8 +172,27 @@ pub trait Leveled: Evaluator {
     }
 }
 
-/// Evaluators that can raise an exhausted ciphertext.
+/// Evaluators that may raise an exhausted ciphertext.
 pub trait Bootstrap: Leveled {
-    /// The same value (up to the precision of the bootstrapping) at a higher level.
+    /// What a bootstrapping takes and gives; `None` if this evaluator has none.
+    fn bootstrapping(&self) -> Option<&Bootstrapping>;
+
+    /// The same value, up to the error of the bootstrapping, at its output level.
+    ///
+    /// # Errors
+    /// The evaluator has no bootstrapping, the operand is a product or below the input level. Evaluators that see values
+    /// refuse those beyond the bound; under encryption a wrong result is not noticed.
     fn bootstrap(&self, a: &Self::Ciphertext) -> Result<Self::Ciphertext>;
+
+    /// [`bootstrap`](Bootstrap::bootstrap), the result lowered to `level`.
+    ///
+    /// # Errors
+    /// As [`bootstrap`](Bootstrap::bootstrap); a level above the output level.
+    fn bootstrap_to(&self, a: &Self::Ciphertext, level: Level) -> Result<Self::Ciphertext> {
+        let raised = self.bootstrap(a)?;
+        if self.level(&raised) == level {
+            return Ok(raised);
+        }
+        self.drop_to(&raised, level)
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     Bootstrap, ConstId, Constants, Error, Evaluator, GiantStep, Leveled, Op, Program, Result,
-    ValueId,
+    State, ValueId,
 };
 
 /// Told of every step of a run: timing, progress, value ranges.
@@ -58,7 +58,7 @@ pub fn run<E: Leveled>(
     inputs: BTreeMap<String, E::Ciphertext>,
     observer: &mut impl Observer<E>,
 ) -> Result<Vec<(String, E::Ciphertext)>> {
-    let refuse = |_: &E::Ciphertext| {
+    let refuse = |_: &E::Ciphertext, _| {
         Err(Error::Unsupported {
             op: "bootstrap",
             why: "run the program with a bootstrapping evaluator".into(),
@@ -78,9 +78,25 @@ pub fn run_bootstrapping<E: Bootstrap>(
     inputs: BTreeMap<String, E::Ciphertext>,
     observer: &mut impl Observer<E>,
 ) -> Result<Vec<(String, E::Ciphertext)>> {
-    run_with(program, constants, eval, inputs, observer, |a| {
-        eval.bootstrap(a)
+    run_with(program, constants, eval, inputs, observer, |a, state| {
+        bootstrap(eval, a, state)
     })
+}
+
+/// The result of a bootstrap whose instruction carries `state`: it lands there, or at the output level of the
+/// bootstrapping if levels are not assigned.
+///
+/// # Errors
+/// The evaluator refuses.
+pub fn bootstrap<E: Bootstrap>(
+    eval: &E,
+    a: &E::Ciphertext,
+    state: Option<State>,
+) -> Result<E::Ciphertext> {
+    match state {
+        Some(state) => eval.bootstrap_to(a, state.level),
+        None => eval.bootstrap(a),
+    }
 }
 
 /// The result of one operation other than an input or a bootstrap.
@@ -235,7 +251,7 @@ fn run_with<E: Leveled>(
     eval: &E,
     mut inputs: BTreeMap<String, E::Ciphertext>,
     observer: &mut impl Observer<E>,
-    bootstrap: impl Fn(&E::Ciphertext) -> Result<E::Ciphertext>,
+    bootstrap: impl Fn(&E::Ciphertext, Option<State>) -> Result<E::Ciphertext>,
 ) -> Result<Vec<(String, E::Ciphertext)>> {
     program.check()?;
     if eval.slots() != program.slots {
@@ -323,7 +339,7 @@ fn run_step<E: Leveled>(
     values: &[Option<E::Ciphertext>],
     plains: &[Option<E::Plaintext>],
     inputs: &mut BTreeMap<String, E::Ciphertext>,
-    bootstrap: &impl Fn(&E::Ciphertext) -> Result<E::Ciphertext>,
+    bootstrap: &impl Fn(&E::Ciphertext, Option<State>) -> Result<E::Ciphertext>,
 ) -> Result<Vec<E::Ciphertext>> {
     let value = |v: ValueId| values[v.index()].as_ref().ok_or_else(|| missing(v));
     let constant = |p: ConstId| {
@@ -351,7 +367,7 @@ fn run_step<E: Leveled>(
                 name: name.clone(),
                 why: "not given".into(),
             }),
-            Op::Bootstrap(a) => bootstrap(value(*a)?),
+            Op::Bootstrap(a) => bootstrap(value(*a)?, program.insts[id.index()].state),
             op => apply(eval, op, value, constant),
         })
         .collect()

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use crate::values::{check_scalar, padded, rotated};
-use crate::{Error, Evaluator, HeProfile, Level, Leveled, Result, Rotation, State, rules};
+use crate::{
+    Bootstrap, Bootstrapping, Error, Evaluator, HeProfile, Level, Leveled, Result, Rotation, State,
+    rules,
+};
 
 /// Variance of rounding one number to an integer: uniform on an interval of length one.
 const ROUNDING_VARIANCE: f64 = 1.0 / 12.0;
@@ -24,6 +27,7 @@ const ROUNDING_VARIANCE: f64 = 1.0 / 12.0;
 /// | `a ⊙ b` | `a² σb² + b² σa² + σa² σb² + (key_switch / s(l)²)²` |
 /// | rotation, conjugation | moved, `+ (key_switch / S)²` |
 /// | `rescale`, `drop_to` to `l` | `+ (rescale / s(l))²` |
+/// | bootstrapping | `+ error²` |
 ///
 /// Composites are taken by their parts, which bounds the fused paths from above; linear terms of `dot_affine_rescaled` are
 /// lowered without an error of their own.
@@ -88,6 +92,13 @@ impl NoiseEvaluator {
             return Err(unusable("the profile needs 1 to 2^30 slots"));
         }
         let errors = [noise.fresh, noise.encoding, noise.rescale, noise.key_switch];
+        if let Some(b) = &profile.bootstrapping
+            && (b.output > profile.top() || b.input > b.output || !b.error.is_finite())
+        {
+            return Err(unusable(
+                "the bootstrapping has levels beyond the top or an error that is not finite",
+            ));
+        }
         if !profile
             .log_scale
             .iter()
@@ -434,6 +445,20 @@ impl Leveled for NoiseEvaluator {
     }
 }
 
+impl Bootstrap for NoiseEvaluator {
+    fn bootstrapping(&self) -> Option<&Bootstrapping> {
+        self.profile.bootstrapping.as_ref()
+    }
+
+    fn bootstrap(&self, a: &NoisyVector) -> Result<NoisyVector> {
+        self.own("bootstrap", a)?;
+        let bootstrapping = rules::bootstrapping(self.profile.bootstrapping.as_ref())?;
+        bootstrapping.check(&a.values)?;
+        let state = rules::bootstrap(a.state, bootstrapping)?;
+        self.plus_variance("bootstrap", a, bootstrapping.error.powi(2), state)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -474,6 +499,34 @@ mod tests {
         let other = eval.fresh(&[1.0]).unwrap();
         let sum = eval.add(&a, &other).unwrap().max_std();
         assert!((sum / a.max_std() - 2f64.sqrt()).abs() < 1e-12);
+    }
+
+    #[test]
+    fn bootstrapping_adds_its_error() {
+        let mut profile = testkit::profile(4, 2);
+        profile.bootstrapping = Some(Bootstrapping {
+            input: Level(0),
+            output: Level(1),
+            bound: 1.0,
+            error: 1e-4,
+            values: crate::SlotValues::Complex,
+            slots: 4,
+        });
+        let eval = NoiseEvaluator::try_new(profile.clone()).unwrap();
+        let a = eval
+            .drop_to(&eval.fresh(&[0.5, -1.0]).unwrap(), Level(0))
+            .unwrap();
+        let b = eval.bootstrap(&a).unwrap();
+        assert_eq!((b.values(), b.state().level), (a.values(), Level(1)));
+        let expected = (a.max_std().powi(2) + 1e-8).sqrt();
+        assert!((b.max_std() / expected - 1.0).abs() < 1e-12);
+        let large = eval.fresh(&[1.25]).unwrap();
+        assert!(matches!(
+            eval.bootstrap(&large),
+            Err(Error::MessageBound { slot: 0, .. })
+        ));
+        profile.bootstrapping.as_mut().unwrap().output = Level(3);
+        assert!(NoiseEvaluator::try_new(profile).is_err());
     }
 
     /// The prediction against errors drawn at random, for `(a + b) ⊙ a`.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Level, Rotation};
+use crate::{Error, Level, Result, Rotation};
 
 /// The evaluation keys a program needs, each with the highest level at which it is used.
 ///
@@ -117,6 +117,56 @@ pub struct NoiseProfile {
     pub key_switch: f64,
 }
 
+/// What the slots of a bootstrapped ciphertext may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotValues {
+    /// Real numbers: an imaginary part is lost or spoils the result.
+    Real,
+    /// Complex numbers.
+    Complex,
+}
+
+/// What a bootstrapping takes and what it gives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bootstrapping {
+    /// The lowest level of a ciphertext that is bootstrapped; one from above is lowered to it.
+    pub input: Level,
+    /// The level of the result.
+    pub output: Level,
+    /// Largest modulus of a value. Beyond it the result is wrong, and no one sees it under encryption.
+    pub bound: f64,
+    /// Standard deviation of the error of a slot, values within the bound.
+    pub error: f64,
+    /// What the slots may hold.
+    pub values: SlotValues,
+    /// Slots that are bootstrapped.
+    pub slots: usize,
+}
+
+impl Bootstrapping {
+    /// Refuses values beyond the bound.
+    ///
+    /// # Errors
+    /// The slot with the largest value, and by how much the bound is missed.
+    pub fn check(&self, values: &[f64]) -> Result<()> {
+        let largest = values
+            .iter()
+            .enumerate()
+            .max_by(|(_, a), (_, b)| a.abs().total_cmp(&b.abs()));
+        match largest {
+            // A value that is no number is the largest of all.
+            Some((slot, value)) if value.abs() > self.bound || value.is_nan() => {
+                Err(Error::MessageBound {
+                    slot,
+                    value: *value,
+                    bound: self.bound,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// What a compiler and a cost evaluator know of a scheme: slots, levels, prices, errors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeProfile {
@@ -133,10 +183,12 @@ pub struct HeProfile {
     pub plaintext_bytes: Vec<u64>,
     /// Bytes of a constant encoded for a lazy product ([`Primitive::MulPlainLazy`]), by level.
     pub lazy_plaintext_bytes: Vec<u64>,
-    /// Bytes of one key-switching key, by its level.
+    /// Bytes of one key-switching key, by its level; keys of a bootstrapping may be above the levels of programs.
     pub key_bytes: Vec<u64>,
     /// Errors of the operations.
     pub noise: NoiseProfile,
+    /// How ciphertexts are bootstrapped, if they can be.
+    pub bootstrapping: Option<Bootstrapping>,
 }
 
 impl HeProfile {

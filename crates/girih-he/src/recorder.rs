@@ -82,6 +82,14 @@ impl Recorder {
         self.region.set(Some(at as u32));
     }
 
+    /// A value to be bootstrapped: its levels begin anew.
+    ///
+    /// # Errors
+    /// The value belongs to another recorder.
+    pub fn bootstrap(&self, a: &ValueId) -> Result<ValueId> {
+        self.push("bootstrap", Op::Bootstrap(*a))
+    }
+
     /// Declares a result.
     ///
     /// # Errors

@@ -11,9 +11,9 @@
 //! | `rescale` | a product at level `l` | rescaled, `l - 1` |
 //! | `dot_affine_rescaled` to `l` | products at `l + 1`, linear terms not below, all rescaled | rescaled, `l` |
 //! | `drop_to` | rescaled, not below the target | rescaled, the target |
-//! | `bootstrap` | rescaled | rescaled, where the scheme lands |
+//! | `bootstrap` | rescaled, not below its input level | rescaled, its output level or where the program says below it |
 
-use crate::{Error, Inst, Level, Op, Result, State, ValueId};
+use crate::{Bootstrapping, Error, Inst, Level, Op, Result, State, ValueId};
 
 /// State of `a + b`.
 ///
@@ -106,6 +106,36 @@ pub fn drop_to(a: State, level: Level) -> Result<State> {
     }
     Ok(State {
         level,
+        product: false,
+    })
+}
+
+/// The bootstrapping, if there is one.
+pub(crate) fn bootstrapping(bootstrapping: Option<&Bootstrapping>) -> Result<&Bootstrapping> {
+    bootstrapping.ok_or_else(|| Error::Unsupported {
+        op: "bootstrap",
+        why: "choose parameters with a bootstrapping".into(),
+    })
+}
+
+/// State of a bootstrapped value.
+///
+/// # Errors
+/// The operand is a product, or below the level at which the bootstrapping begins.
+pub fn bootstrap(a: State, bootstrapping: &Bootstrapping) -> Result<State> {
+    let op = "bootstrap";
+    if a.product {
+        return Err(Error::NotRescaled { op });
+    }
+    if a.level < bootstrapping.input {
+        return Err(Error::LevelExhausted {
+            op,
+            needed: bootstrapping.input.0,
+            left: a.level.0,
+        });
+    }
+    Ok(State {
+        level: bootstrapping.output,
         product: false,
     })
 }

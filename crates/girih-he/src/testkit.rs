@@ -21,6 +21,7 @@ pub(crate) fn profile(slots: usize, top: u8) -> HeProfile {
         })
         .collect::<BTreeMap<_, Vec<f64>>>();
     HeProfile {
+        bootstrapping: None,
         slots,
         log_scale: vec![40.0; levels],
         seconds,

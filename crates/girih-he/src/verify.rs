@@ -1,6 +1,8 @@
 //! Recomputes the states of a program and the keys it needs.
 
-use crate::{Error, KeyManifest, Level, Op, Program, Result, Rotation, State, ValueId, rules};
+use crate::{
+    Bootstrapping, Error, KeyManifest, Level, Op, Program, Result, Rotation, State, ValueId, rules,
+};
 
 /// Checks every rule of a program whose levels are assigned and returns the keys it needs.
 ///
@@ -24,6 +26,31 @@ pub fn verify(program: &Program, top: Level) -> Result<KeyManifest> {
         manifest.require(&inst.op, state.level, program.slots);
     }
     Ok(manifest)
+}
+
+/// Checks the bootstraps of a verified program: operands not below the input level, results not above the output level.
+///
+/// # Errors
+/// The first bootstrap that breaks a rule; any bootstrap if there is no bootstrapping.
+pub fn verify_bootstraps(
+    program: &Program,
+    top: Level,
+    bootstrapping: Option<&Bootstrapping>,
+) -> Result<()> {
+    let states = states(program, top)?;
+    for (at, inst) in program.insts.iter().enumerate() {
+        let Op::Bootstrap(a) = inst.op else {
+            continue;
+        };
+        rules::bootstrapping(bootstrapping)
+            .and_then(|b| rules::bootstrap(states[a.index()], b))
+            .and_then(|highest| rules::drop_to(highest, states[at].level))
+            .map_err(|e| Error::Program {
+                at,
+                why: e.to_string(),
+            })?;
+    }
+    Ok(())
 }
 
 /// The state of every value, recomputed.
@@ -219,6 +246,37 @@ mod tests {
                 "{shown}: {error}"
             );
         }
+    }
+
+    #[test]
+    fn bootstraps_stay_within_their_levels() {
+        let low = |level| {
+            Some(State {
+                level: Level(level),
+                product: false,
+            })
+        };
+        let bootstrapping = Bootstrapping {
+            input: Level(1),
+            output: Level(2),
+            bound: 1.0,
+            error: 0.0,
+            values: crate::SlotValues::Real,
+            slots: 8,
+        };
+        let mut p = program(vec![Op::Input("x".into()), Op::Bootstrap(V(0))]);
+        let check = |p: &Program, b: Option<&Bootstrapping>| {
+            verify(p, Level(3)).unwrap();
+            verify_bootstraps(p, Level(3), b)
+        };
+        p.insts[1].state = low(2);
+        check(&p, Some(&bootstrapping)).unwrap();
+        assert!(check(&p, None).is_err());
+        p.insts[1].state = low(3);
+        assert!(check(&p, Some(&bootstrapping)).is_err());
+        p.insts[0].state = low(0);
+        p.insts[1].state = low(2);
+        assert!(check(&p, Some(&bootstrapping)).is_err());
     }
 
     #[test]

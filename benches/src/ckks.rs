@@ -1,5 +1,6 @@
 //! Operations of the scheme: `mul_relin_rescale`, `rotate`, `hoisted_rotate`, `encode`, ...
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use anyhow::Context as _;
@@ -71,6 +72,7 @@ impl Set {
             log_n: self.log_n,
             first_bits: 46,
             scale_bits: vec![self.bits; self.depth + 1],
+            linear_bits: BTreeMap::new(),
             special_count: self.special,
             special_bits: self.special_bits,
             security: Security::Bits128,

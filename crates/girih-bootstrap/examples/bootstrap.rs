@@ -2,6 +2,7 @@
 //!
 //! `cargo run --release -p girih-bootstrap --example bootstrap`
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use girih_bootstrap::{BootstrapKeys, BootstrapPlan, Bootstrapper};
@@ -24,15 +25,25 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 
 fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut scale_bits = vec![40u8; 13];
-    scale_bits.extend([50, 50, 56]);
-    scale_bits.extend([56; 8]);
-    scale_bits.extend([56; 4]);
+    scale_bits.extend([46, 52, 58]);
+    scale_bits.extend([58; 8]);
+    scale_bits.extend([58; 4]);
+    let linear_bits = [
+        (13, 39),
+        (14, 37),
+        (15, 35),
+        (24, 45),
+        (25, 47),
+        (26, 49),
+        (27, 52),
+    ];
     let params = Params::try_new(ParamsSpec {
         log_n: 16,
         first_bits: 48,
         scale_bits,
-        special_count: 8,
-        special_bits: 46,
+        linear_bits: BTreeMap::from(linear_bits),
+        special_count: 10,
+        special_bits: 45,
         security: Security::Bits128,
     })?;
     println!("{params}");

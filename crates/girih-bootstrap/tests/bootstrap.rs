@@ -1,6 +1,8 @@
 //! Bootstrapping at a small, insecure degree: the values come back, with levels.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
+
 use girih_bootstrap::{BootstrapKeys, BootstrapPlan, Bootstrapper};
 use girih_ckks::{
     Decryptor, Encoder, KeyGenerator, Params, ParamsSpec, Precision, Security, SymmetricEncryptor,
@@ -20,6 +22,7 @@ fn params(log_n: u8) -> Params {
         log_n,
         first_bits: 48,
         scale_bits,
+        linear_bits: BTreeMap::new(),
         special_count: 8,
         special_bits: 47,
         security: Security::Insecure,

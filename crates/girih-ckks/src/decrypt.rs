@@ -52,6 +52,8 @@ impl<'k> Decryptor<'k> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use girih_he::Level;
     use proptest::prelude::*;
     use rand_chacha::ChaCha20Rng;
@@ -230,6 +232,7 @@ mod tests {
             log_n: 10,
             first_bits: 70,
             scale_bits: vec![60; 3],
+            linear_bits: BTreeMap::new(),
             special_count: 2,
             special_bits: 50,
             security: Security::Insecure,

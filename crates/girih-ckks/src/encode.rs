@@ -406,6 +406,8 @@ pub(crate) fn limbs_to_decode(params: &Params, available: usize, scale: f64) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -420,6 +422,7 @@ mod tests {
             log_n: 10,
             first_bits: 70,
             scale_bits: vec![60; 3],
+            linear_bits: BTreeMap::new(),
             special_count: 2,
             special_bits: 50,
             security: Security::Insecure,

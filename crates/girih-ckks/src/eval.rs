@@ -125,20 +125,20 @@ impl Evaluator {
         self.params.ring()
     }
 
-    /// The scale of a state: canonical, or its square for a product.
+    /// The scale of a state: canonical, or that of a product.
     fn scale(&self, state: State) -> f64 {
-        let scale = self.params.chain().scale(state.level);
-        if state.product { scale * scale } else { scale }
+        let chain = self.params.chain();
+        match state.product {
+            true => chain.product_scale(state.level),
+            false => chain.scale(state.level),
+        }
     }
 
     /// The scale of a factor at `level`: the product of a canonical ciphertext with it has scale
     /// `scale(l - 1) q_l`, which rescaling makes canonical.
     fn factor_scale(&self, level: Level) -> f64 {
         let chain = self.params.chain();
-        match level.below() {
-            Some(below) => chain.scale(below) * chain.at(level).rescale_by / chain.scale(level),
-            None => chain.scale(level),
-        }
+        chain.product_scale(level) / chain.scale(level)
     }
 
     fn encoded<'a>(

@@ -7,7 +7,7 @@ use girih_he::Level;
 use girih_ntt::primes;
 use girih_rns::{Ring, digit_count};
 
-use crate::chain::scale_below;
+use crate::chain::{Consumed, scale_below};
 use crate::{LevelChain, ParamsError, Security, security};
 
 pub use spec::ParamsSpec;
@@ -55,13 +55,19 @@ impl Params {
         };
         let depth = spec.depth();
         let top_scale = f64::from(spec.scale_bits[depth]).exp2();
-        let mut consumed = vec![Vec::new(); depth];
+        let mut consumed = Vec::with_capacity(depth);
         let mut scale = top_scale;
         for l in (1..=depth).rev() {
             let target = f64::from(spec.scale_bits[l - 1]);
-            let primes =
-                picker.product_near(scale * scale / target.exp2(), spec::SINGLE_PRIME_BITS)?;
-            scale = scale_below(scale, primes.iter().map(|&q| q as f64).product());
+            let linear = spec.linear_bits.get(&(l as u8));
+            let size = match linear {
+                Some(&bits) => f64::from(bits).exp2(),
+                None => scale * scale / target.exp2(),
+            };
+            let primes = picker.product_near(size, spec::SINGLE_PRIME_BITS)?;
+            let below = linear.map(|_| target.exp2());
+            scale = below
+                .unwrap_or_else(|| scale_below(scale, primes.iter().map(|&q| q as f64).product()));
             if (scale.log2() - target).abs() > SCALE_DRIFT {
                 return Err(ParamsError::ScaleDrift {
                     level: Level((l - 1) as u8),
@@ -69,8 +75,9 @@ impl Params {
                     target: spec.scale_bits[l - 1],
                 });
             }
-            consumed[l - 1] = primes;
+            consumed.push(Consumed { primes, below });
         }
+        consumed.reverse();
         let first = match spec::split(f64::from(spec.first_bits), spec::PRIME_BITS).len() {
             1 => vec![picker.below(spec.first_bits)?],
             _ => picker.product_near(f64::from(spec.first_bits).exp2(), spec::PRIME_BITS)?,
@@ -81,7 +88,7 @@ impl Params {
         let chain = LevelChain::new(&first, &consumed, top_scale);
         let q: Vec<u64> = first
             .into_iter()
-            .chain(consumed.into_iter().flatten())
+            .chain(consumed.into_iter().flat_map(|c| c.primes))
             .collect();
         let log_q = chain.at(chain.top()).log_q;
         let log_p = log2_product(&special);
@@ -358,6 +365,8 @@ impl Picker {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn insecure(log_n: u8, first_bits: u8, scale_bits: &[u8], special: (u8, u8)) -> ParamsSpec {
@@ -365,6 +374,7 @@ mod tests {
             log_n,
             first_bits,
             scale_bits: scale_bits.to_vec(),
+            linear_bits: BTreeMap::new(),
             special_count: special.0,
             special_bits: special.1,
             security: Security::Insecure,

@@ -1,5 +1,7 @@
 //! Named parameter sets, each checked by a test.
 
+use std::collections::BTreeMap;
+
 use crate::{ParamsSpec, Security};
 
 /// Depth 2 at N = 2^10 without any security: for tests.
@@ -64,6 +66,7 @@ fn uniform(
         log_n,
         first_bits: bits.1,
         scale_bits: vec![bits.0; usize::from(depth) + 1],
+        linear_bits: BTreeMap::new(),
         special_count: special.0,
         special_bits: special.1,
         security,

@@ -18,6 +18,7 @@
 //! parameters before it takes memory, and every residue against its prime. The checksum detects damage, not
 //! forgery: authenticate files that come from strangers.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::{ParamsSpec, Security, WireError};
@@ -261,6 +262,8 @@ pub(crate) fn spec_bytes(spec: &ParamsSpec) -> Vec<u8> {
     ];
     bytes.extend_from_slice(&(spec.scale_bits.len() as u16).to_le_bytes());
     bytes.extend_from_slice(&spec.scale_bits);
+    // Pairs up to the end: nothing where no level is linear.
+    bytes.extend(spec.linear_bits.iter().flat_map(|(l, bits)| [*l, *bits]));
     bytes
 }
 
@@ -291,11 +294,16 @@ impl ParamsSpec {
             })?;
         let levels = u16::from_le_bytes(reader.array()?);
         let scale_bits = reader.take(levels.into())?.to_vec();
-        reader.finish()?;
+        let mut linear_bits = BTreeMap::new();
+        while reader.left() > 0 {
+            let [level, bits] = reader.array()?;
+            linear_bits.insert(level, bits);
+        }
         Ok(ParamsSpec {
             log_n,
             first_bits,
             scale_bits,
+            linear_bits,
             special_count,
             special_bits,
             security,

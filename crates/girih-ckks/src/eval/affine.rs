@@ -70,7 +70,10 @@ impl Evaluator {
         // The key first: nothing is computed if it is missing.
         let key = match sum.products {
             [] => None,
-            _ => Some(self.relinearization_key(op, state.level)?),
+            _ => {
+                self.not_linear(op, state.level)?;
+                Some(self.relinearization_key(op, state.level)?)
+            }
         };
         let limbs = self.params.chain().limbs(state.level);
         let (mut d0, mut d1, d2) = match sum.products {

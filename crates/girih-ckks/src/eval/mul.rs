@@ -1,9 +1,9 @@
 //! Products and their sums.
 
-use girih_he::{Error, Result, State, rules};
+use girih_he::{Error, Level, Result, State, rules};
 use girih_rns::{Lazy, Poly, Then};
 
-use super::{Constant, Evaluator, Use};
+use super::{Constant, Evaluator, Use, scheme};
 use crate::Ciphertext;
 use crate::keyswitch::{Pair, switch};
 
@@ -85,7 +85,20 @@ impl Evaluator {
         terms: &[(&Ciphertext, &Ciphertext)],
     ) -> Result<State> {
         let state = self.common_state(op, terms.iter().flat_map(|t| [t.0, t.1]))?;
+        self.not_linear(op, state.level)?;
         rules::product_plain(op, state)
+    }
+
+    /// Refuses products of ciphertexts at linear levels, whose scale below does not follow from the square.
+    pub(super) fn not_linear(&self, op: &'static str, level: Level) -> Result<()> {
+        let chain = self.params.chain();
+        if !chain.at(level).linear {
+            return Ok(());
+        }
+        let below = chain.iter().rev().find(|(l, at)| *l < level && !at.linear);
+        let to = below.map_or(Level(0), |(l, _)| l);
+        let why = format!("{level} is linear, for constants only: drop the ciphertexts to {to}");
+        Err(scheme(op, why))
     }
 
     /// The state that all operands of a sum share.

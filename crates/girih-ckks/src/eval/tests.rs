@@ -1,6 +1,8 @@
 //! Every operation against plain arithmetic, with error bounds from the noise analysis.
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
+
 use girih_he::conformance::{Subject, run};
 use girih_he::{
     Error, Evaluator as _, GiantStep, HeProfile, KeyManifest, Level, Leveled, NoiseEvaluator,
@@ -34,6 +36,7 @@ fn spec(log_n: u8, first: u8, scale: &[u8], special: (u8, u8)) -> ParamsSpec {
         log_n,
         first_bits: first,
         scale_bits: scale.to_vec(),
+        linear_bits: BTreeMap::new(),
         special_count: special.0,
         special_bits: special.1,
         security: Security::Insecure,
@@ -632,5 +635,51 @@ fn key_switches_add_the_predicted_error() {
         let seen = (sum / slots as f64).sqrt() * a.scale();
         let ratio = seen / setup.profile.noise.key_switch;
         assert!(ratio > slack && ratio < 1.2, "{ratio:.3} of the prediction");
+    }
+}
+
+/// A linear level of fewer bits than the scale: constants multiply there, ciphertexts do not.
+#[test]
+fn constants_alone_multiply_at_linear_levels() {
+    let params = Params::try_new(ParamsSpec {
+        linear_bits: [(3, 34), (2, 36)].into(),
+        ..spec(11, 48, &[40, 40, 48, 52], (2, 48))
+    })
+    .unwrap();
+    let mut rng = ChaCha20Rng::seed_from_u64(5);
+    let keygen = KeyGenerator::new(&params);
+    let secret = keygen.secret_key(&mut rng);
+    let manifest = KeyManifest {
+        relinearization: Some(params.top()),
+        ..KeyManifest::default()
+    };
+    let keys = keygen.evaluation_keys(&secret, &manifest, &mut rng);
+    let eval = Evaluator::new(keys.unwrap());
+    let values: Vec<f64> = (0..params.slots()).map(|i| (i as f64).sin()).collect();
+    let chain = params.chain();
+    let plaintext = crate::Encoder::new(&params)
+        .encode(&values, params.top(), chain.scale(params.top()))
+        .unwrap();
+    let encryptor = crate::SymmetricEncryptor::new(&secret);
+    let a = encryptor.encrypt(&plaintext, &mut rng).unwrap();
+    let weight = eval.constant("w", &values).unwrap();
+    let b = eval.rescale(&eval.mul_plain(&a, &weight).unwrap()).unwrap();
+    let b = eval.rescale(&eval.mul_scalar(&b, 0.5).unwrap()).unwrap();
+    assert_eq!((b.level(), b.scale()), (Level(1), chain.scale(Level(1))));
+    let low = eval.drop_to(&a, Level(1)).unwrap();
+    let c = eval.rescale(&eval.mul(&low, &b).unwrap()).unwrap();
+    let got =
+        crate::Encoder::new(&params).decode(&crate::Decryptor::new(&secret).decrypt(&c).unwrap());
+    for (x, y) in got.iter().zip(&values) {
+        // 2^-34 of the coarser constant, times the root of N / 12, and the scale 2^40 at the end.
+        assert!(
+            (x - y.powi(3) / 2.0).abs() < 1e-7,
+            "{x} {}",
+            y.powi(3) / 2.0
+        );
+    }
+    for refused in [eval.mul(&a, &a), eval.dot_affine(&[(&a, &a)], &[], 1.0)] {
+        let error = refused.expect_err("level 3 is linear").to_string();
+        assert!(error.contains("linear") && error.contains("L1"), "{error}");
     }
 }

@@ -1,5 +1,7 @@
 //! Parameters as plain data, and the search for the smallest set that holds a computation.
 
+use std::collections::BTreeMap;
+
 use crate::security::{MAX_LOG_N, MIN_LOG_N};
 use crate::{ParamsError, Security};
 
@@ -28,9 +30,13 @@ pub struct ParamsSpec {
     /// prime up to 50 bits, several above.
     pub first_bits: u8,
     /// log2 of the canonical scale of every level, from level 0 up; the number of levels is one less than its length.
-    /// Level `l` consumes a prime near `2^(2 scale_bits[l] - scale_bits[l-1])`, or two primes of that
+    /// Level `l`, if it is not [linear](Self::linear_bits), consumes a prime near `2^(2 scale_bits[l] - scale_bits[l-1])`, or two primes of that
     /// product where it exceeds 49 bits (composite scaling, Agrawal et al., 2023).
     pub scale_bits: Vec<u8>,
+    /// Linear levels, at which ciphertexts meet constants only, with log2 of the modulus that each consumes: the scale
+    /// need not follow the square there. Levels of matrices, as those of a bootstrapping, are worth it: a constant
+    /// needs fewer bits than the ciphertext has.
+    pub linear_bits: BTreeMap<u8, u8>,
     /// Number of special primes; also the primes of one key-switching digit.
     pub special_count: u8,
     /// log2 of the special primes, at most 50.
@@ -54,7 +60,10 @@ impl ParamsSpec {
 
     /// log2 of the modulus that level `l >= 1` consumes.
     pub(crate) fn consumed_bits(&self, l: usize) -> i32 {
-        2 * i32::from(self.scale_bits[l]) - i32::from(self.scale_bits[l - 1])
+        match self.linear_bits.get(&(l as u8)) {
+            Some(&bits) => bits.into(),
+            None => 2 * i32::from(self.scale_bits[l]) - i32::from(self.scale_bits[l - 1]),
+        }
     }
 
     /// The nominal log2 of every prime of Q, in order.
@@ -117,6 +126,7 @@ impl ParamsSpec {
             log_n,
             first_bits,
             scale_bits: vec![scale_bits; usize::from(depth) + 1],
+            linear_bits: BTreeMap::new(),
             special_count: 1,
             special_bits: PRIME_BITS,
             security,
@@ -200,6 +210,13 @@ impl ParamsSpec {
                 20,
                 120,
             )?;
+        }
+        if let Some(&level) = self.linear_bits.keys().next_back() {
+            let top = self.depth() as i64;
+            check("highest linear level", level.into(), 1, top)?;
+        }
+        if let Some(&level) = self.linear_bits.keys().next() {
+            check("lowest linear level", level.into(), 1, 127)?;
         }
         check("special_count", self.special_count.into(), 1, 64)?;
         check(

@@ -443,6 +443,11 @@ mod tests {
             };
             assert_eq!(ParamsSpec::from_bytes(&spec.to_bytes()), Ok(spec));
         }
+        let spec = ParamsSpec {
+            linear_bits: [(3, 30), (5, 41)].into(),
+            ..presets::n14_depth6()
+        };
+        assert_eq!(ParamsSpec::from_bytes(&spec.to_bytes()), Ok(spec));
     }
 
     #[test]

@@ -25,17 +25,17 @@ fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 
 fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut scale_bits = vec![40u8; 13];
-    scale_bits.extend([46, 52, 58]);
-    scale_bits.extend([58; 8]);
-    scale_bits.extend([58; 4]);
+    scale_bits.extend([46, 52, 57]);
+    scale_bits.extend([57; 8]);
+    scale_bits.extend([57; 4]);
     let linear_bits = [
         (13, 39),
         (14, 37),
-        (15, 35),
+        (15, 34),
         (24, 45),
         (25, 47),
         (26, 49),
-        (27, 52),
+        (27, 51),
     ];
     let params = Params::try_new(ParamsSpec {
         log_n: 16,
@@ -43,7 +43,7 @@ fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         scale_bits,
         linear_bits: BTreeMap::from(linear_bits),
         special_count: 10,
-        special_bits: 45,
+        special_bits: 46,
         security: Security::Bits128,
     })?;
     println!("{params}");

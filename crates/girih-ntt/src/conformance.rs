@@ -34,6 +34,7 @@ pub fn run(isa: Isa, log_ns: impl IntoIterator<Item = u32>) -> String {
             check_mixed_moduli(kernels, &q, n);
             check_permuted(kernels, &q, n);
             check_inner_products(kernels, &q, n);
+            check_runs(kernels, &q, n);
         }
     }
     for n in ROW_LENGTHS {
@@ -450,6 +451,60 @@ fn check_inner_products(k: &Kernels, q: &Modulus, n: usize) {
             );
         }
     }
+}
+
+/// Left rows given by their runs, of several lengths in one sum, against the rows that they stand for.
+fn check_runs(k: &Kernels, q: &Modulus, n: usize) {
+    let p = q.value();
+    let lengths: Vec<usize> = (0..=n.trailing_zeros()).map(|s| n >> s).collect();
+    for terms in [1, 2, lengths.len(), lengths.len() + 16] {
+        let short: Vec<Vec<u64>> = (0..terms)
+            .map(|i| random_row(lengths[(terms - 1 - i) % lengths.len()], p, 7 + i as u64))
+            .collect();
+        let long: Vec<Vec<u64>> = short
+            .iter()
+            .map(|row| (0..n).map(|i| row[i / (n / row.len())]).collect())
+            .collect();
+        let right: [Vec<Vec<u64>>; 2] = [50, 90].map(|seed| {
+            (0..terms)
+                .map(|i| random_row(n, p, seed + i as u64))
+                .collect()
+        });
+        let [b, c] = right.each_ref().map(|rows| slices(rows));
+        let products = |a: &[&[u64]]| {
+            let (mut x, mut y) = (vec![p - 1; n], vec![p - 1; n]);
+            k.inner_product_pair(q, [&mut x, &mut y], a, [&b, &c], None);
+            k.inner_product_pair_acc(q, [&mut x, &mut y], a, [&c, &b], None);
+            k.inner_product_acc(q, &mut x, a, &b, None);
+            [x, y].concat()
+        };
+        let (got, expected) = (products(&slices(&short)), products(&slices(&long)));
+        let name = format!("{terms} terms by runs");
+        same(k.isa(), "inner_product_pair", &name, p, &got, &expected);
+        for (short, long) in short.iter().zip(&long) {
+            let mut expected = [vec![0; n], vec![0; n]];
+            let [x, y] = &mut expected;
+            k.mul_pair(q, [x, y], [b[0], c[0]], long);
+            for kernel in [Kernels::mul_pair, Kernels::mul_pair_streamed] {
+                let mut got = [vec![0; n], vec![0; n]];
+                let [x, y] = &mut got;
+                kernel(k, q, [x, y], [b[0], c[0]], short);
+                let name = format!("{} runs", short.len());
+                same(
+                    k.isa(),
+                    "mul_pair",
+                    &name,
+                    p,
+                    &got.concat(),
+                    &expected.concat(),
+                );
+            }
+        }
+    }
+}
+
+fn slices(rows: &[Vec<u64>]) -> Vec<&[u64]> {
+    rows.iter().map(Vec::as_slice).collect()
 }
 
 /// Random rows equal those of the scalar kernels, whatever the piece of the stream; the key stream is that of

@@ -68,7 +68,8 @@ type ForwardFn = unsafe fn(&Plan, &mut [&mut [u64]]);
 type InverseFn = unsafe fn(&Plan, &mut [&mut [u64]], [ShoupPair; 2]);
 type UnaryFn = unsafe fn(&Modulus, *mut u64, *const u64, usize);
 type BinaryFn = unsafe fn(&Modulus, *mut u64, *const u64, *const u64, usize);
-/// The outputs `out_j = a_j b` of one right row; aligned to cache lines if they are streamed.
+/// The outputs `out_j = a_j b` of one right row, which may be given by its runs; aligned to cache lines if they are
+/// streamed.
 type PairFn = unsafe fn(&Modulus, [&mut [u64]; 2], [&[u64]; 2], &[u64]);
 type ScalarFn = unsafe fn(&Modulus, *mut u64, *const u64, ShoupPair, usize);
 type ScalarBinaryFn = unsafe fn(&Modulus, *mut u64, *const u64, *const u64, ShoupPair, usize);
@@ -116,6 +117,7 @@ pub struct Kernels {
 
 /// The left rows of an inner product and what happens to them and to the output.
 struct Dot<'a> {
+    /// Shorter ones are given by their runs.
     rows: &'a [&'a [u64]],
     permutation: Option<&'a Permutation>,
     /// Whether the output's content is added to.
@@ -263,9 +265,12 @@ impl Kernels {
         self.binary(self.mul_sub, q, out, a, b);
     }
 
-    /// `out_j = a_j b` for `j = 0, 1`, element by element: `b` is read once.
+    /// `out_j = a_j b` for `j = 0, 1`, element by element: `b` is read once. It may be given by its
+    /// [runs](Kernels::inner_product).
     pub fn mul_pair(&self, q: &Modulus, out: [&mut [u64]; 2], a: [&[u64]; 2], b: &[u64]) {
-        same_lengths(b.len(), &[out[0], out[1], a[0], a[1]]);
+        let n = out[0].len();
+        same_lengths(n, &[out[1], a[0], a[1]]);
+        check_runs(n, b.len());
         // SAFETY: `select` proved the instruction set; all rows have the same length.
         unsafe { (self.mul_pair)(q, out, a, b) }
     }
@@ -273,7 +278,9 @@ impl Kernels {
     /// [`Kernels::mul_pair`] past the caches: for outputs that are larger than the last one, whose lines are neither
     /// read before they are written nor kept. Rows that are not aligned to cache lines are written as usual.
     pub fn mul_pair_streamed(&self, q: &Modulus, out: [&mut [u64]; 2], a: [&[u64]; 2], b: &[u64]) {
-        same_lengths(b.len(), &[out[0], out[1], a[0], a[1]]);
+        let n = out[0].len();
+        same_lengths(n, &[out[1], a[0], a[1]]);
+        check_runs(n, b.len());
         let aligned = |row: &[u64]| row.as_ptr().addr().is_multiple_of(LINE);
         let kernel = if aligned(out[0]) && aligned(out[1]) {
             self.mul_pair_streamed
@@ -397,6 +404,10 @@ impl Kernels {
 
     /// `out[i] = sum_k a_k[pi(i)] b_k[i]`, with one reduction per output; `pi` is the identity if
     /// no permutation is given. At most 4096 rows.
+    ///
+    /// Without a permutation, left rows may be given by their runs: a row of `n / 2^s` words stands for that in which each of them
+    /// occurs `2^s` times in sequence, as in the transform of a polynomial in `X^(2^s)`
+    /// ([`NttTable::decimated`](crate::NttTable::decimated)). Rows of several lengths may be mixed.
     pub fn inner_product(
         &self,
         q: &Modulus,
@@ -577,11 +588,27 @@ impl Plan {
 fn check_dot(n: usize, a: &[&[u64]], b: &[&[u64]], permutation: Option<&Permutation>) {
     assert_eq!(a.len(), b.len(), "an inner product pairs its rows");
     assert!(a.len() <= MAX_TERMS, "at most {MAX_TERMS} rows");
-    same_lengths(n, a);
     same_lengths(n, b);
-    if let Some(p) = permutation {
-        assert_eq!(p.len(), n, "rows have the permutation's length");
+    match permutation {
+        None => a.iter().for_each(|a| check_runs(n, a.len())),
+        Some(p) => {
+            assert_eq!(p.len(), n, "rows have the permutation's length");
+            same_lengths(n, a);
+        }
     }
+}
+
+/// That `len` words stand for a row of `n`, each of them for a power of two of neighbours.
+#[inline]
+fn check_runs(n: usize, len: usize) {
+    let fits = len == n || (len > 0 && n.is_multiple_of(len) && (n / len).is_power_of_two());
+    assert!(fits, "{len} words do not stand for a row of {n}");
+}
+
+/// log2 of the neighbours that each of `len` words stands for in a row of `n`, which [`check_runs`] has seen.
+#[inline]
+fn run_shift(n: usize, len: usize) -> u32 {
+    n.trailing_zeros() - len.trailing_zeros()
 }
 
 #[inline]

@@ -67,17 +67,7 @@ impl NttTable {
         }
         let q = Modulus::try_new(q)?;
         let psi = primitive_root(n, &q)?;
-        let kernels = Kernels::select(isa, &q, n);
-        let plan = kernels.plan(&Roots::new(n, &q, psi, pool));
-        Ok(NttTable {
-            q,
-            psi,
-            kernels,
-            plan,
-            exponents: OnceLock::new(),
-            #[cfg(feature = "concrete")]
-            concrete: None,
-        })
+        Ok(NttTable::with_root(n, q, psi, isa, pool))
     }
 
     /// The table of length `n` modulo `q` whose transforms concrete-ntt runs; order, values and row
@@ -91,6 +81,46 @@ impl NttTable {
         let backend = crate::concrete::Concrete::new(n, &table.q, table.psi, table.exponents());
         table.concrete = Some(backend.ok_or(Error::Concrete { n, q })?);
         Ok(table)
+    }
+
+    /// The table of length `n / 2^s` whose root is a power of this one's, so that the transforms of a polynomial `a(X)` by it
+    /// and of `a(X^(2^s))` by this table have the same values, here in runs of `2^s` equal words.
+    ///
+    /// Position `i` of the longer row holds `a` at `psi^(2^s (2 brv(i) + 1))`, which the first `log2 n - s` bits of `i` decide.
+    ///
+    /// # Errors
+    /// [`Error::Length`] unless `len` is a power of two in `2^3..=n`.
+    pub fn decimated(&self, len: usize, pool: &Pool) -> Result<NttTable> {
+        let n = self.n();
+        if !len.is_power_of_two() || !(1 << MIN_LOG_N..=n).contains(&len) {
+            return Err(Error::Length {
+                n: len,
+                min_log: MIN_LOG_N,
+                max_log: n.ilog2(),
+            });
+        }
+        let psi = self.q.pow(self.psi, (n / len) as u64);
+        Ok(NttTable::with_root(
+            len,
+            self.q,
+            psi,
+            self.kernels.isa(),
+            pool,
+        ))
+    }
+
+    fn with_root(n: usize, q: Modulus, psi: u64, isa: Isa, pool: &Pool) -> NttTable {
+        let kernels = Kernels::select(isa, &q, n);
+        let plan = kernels.plan(&Roots::new(n, &q, psi, pool));
+        NttTable {
+            q,
+            psi,
+            kernels,
+            plan,
+            exponents: OnceLock::new(),
+            #[cfg(feature = "concrete")]
+            concrete: None,
+        }
     }
 
     /// `row[i] <- a(psi^exponents()[i]) mod q` for the polynomial with coefficients `row`.
@@ -293,6 +323,37 @@ mod tests {
     fn table(n: usize) -> NttTable {
         let q = primes::below(n, 1 << 46).next().expect("prime");
         NttTable::try_new(n, q).expect("table")
+    }
+
+    #[test]
+    fn polynomials_in_a_power_of_x_have_runs_of_equal_values() {
+        for isa in Isa::available() {
+            for n in [64, 2048] {
+                let q = primes::below(n, 1 << 46).next().expect("prime");
+                let t = NttTable::try_new_with(n, q, isa).expect("table");
+                for len in (3..=n.ilog2()).map(|log| 1 << log) {
+                    let gap = n / len;
+                    let mut short: Vec<u64> = (0..len as u64).map(|i| i * i * 77_777 % q).collect();
+                    let mut long = vec![0; n];
+                    for (k, &c) in short.iter().enumerate() {
+                        long[k * gap] = c;
+                    }
+                    t.forward(&mut long);
+                    let small = t.decimated(len, &Pool::new()).expect("a shorter length");
+                    small.forward(&mut short);
+                    for (run, x) in long.chunks_exact(gap).zip(&short) {
+                        assert!(run.iter().all(|y| y == x), "{isa}: {len} words in {n}");
+                    }
+                }
+            }
+        }
+        let t = table(64);
+        for len in [4, 24, 128] {
+            assert!(matches!(
+                t.decimated(len, &Pool::new()),
+                Err(Error::Length { .. })
+            ));
+        }
     }
 
     #[test]

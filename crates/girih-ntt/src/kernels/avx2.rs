@@ -150,6 +150,26 @@ unsafe fn load(p: *const u64) -> V {
     unsafe { _mm256_loadu_si256(p.cast()) }
 }
 
+/// Words `at ..` of the row of which the words at `p` are the runs of length `2^shift`; `at` is a multiple of four.
+///
+/// # Safety
+/// The row has four words from `at` on.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn load_run(p: *const u64, at: usize, shift: u32) -> V {
+    let p = p.wrapping_add(at >> shift);
+    // SAFETY: the caller's contract; four words of the row are 4, 2 or 1 of those given.
+    unsafe {
+        match shift {
+            0 => load(p),
+            1 => _mm256_permute4x64_epi64::<0b01_01_00_00>(_mm256_castsi128_si256(
+                _mm_loadu_si128(p.cast()),
+            )),
+            _ => _mm256_set1_epi64x(*p as i64),
+        }
+    }
+}
+
 /// # Safety
 /// `p` points to four writable words.
 #[inline]

@@ -114,6 +114,31 @@ unsafe fn load(p: *const u64) -> V {
     unsafe { _mm512_loadu_si512(p.cast()) }
 }
 
+/// Words `at ..` of the row of which the words at `p` are the runs of length `2^shift`; `at` is a multiple of eight.
+///
+/// # Safety
+/// The row has eight words from `at` on.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+unsafe fn load_run(p: *const u64, at: usize, shift: u32) -> V {
+    let p = p.wrapping_add(at >> shift);
+    // SAFETY: the caller's contract; eight words of the row are 8, 4, 2 or 1 of those given.
+    unsafe {
+        match shift {
+            0 => load(p),
+            1 => _mm512_permutexvar_epi64(
+                _mm512_set_epi64(3, 3, 2, 2, 1, 1, 0, 0),
+                _mm512_castsi256_si512(_mm256_loadu_si256(p.cast())),
+            ),
+            2 => _mm512_permutexvar_epi64(
+                _mm512_set_epi64(1, 1, 1, 1, 0, 0, 0, 0),
+                _mm512_castsi128_si512(_mm_loadu_si128(p.cast())),
+            ),
+            _ => splat(*p),
+        }
+    }
+}
+
 /// # Safety
 /// `p` points to eight writable words.
 #[inline]

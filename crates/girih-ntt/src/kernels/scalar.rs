@@ -3,7 +3,7 @@
 //! Element-wise kernels take raw pointers because the output may be one of the inputs.
 
 use super::convert::{CHUNK, ConvertSources, ConvertTarget};
-use super::{Dot, Kernels, Plan, PrimeClass, Roots};
+use super::{Dot, Kernels, Plan, PrimeClass, Roots, run_shift};
 use crate::isa::Isa;
 use crate::modulus::{Modulus, ShoupPair};
 use crate::permutation::Permutation;
@@ -176,8 +176,9 @@ pub(super) unsafe fn mul_sub(q: &Modulus, out: *mut u64, a: *const u64, b: *cons
 
 pub(super) unsafe fn mul_pair(q: &Modulus, out: [&mut [u64]; 2], a: [&[u64]; 2], b: &[u64]) {
     for (out, a) in out.into_iter().zip(a) {
-        for ((o, x), y) in out.iter_mut().zip(a).zip(b) {
-            *o = q.mul(*x, *y);
+        let shift = run_shift(out.len(), b.len());
+        for (i, (o, x)) in out.iter_mut().zip(a).enumerate() {
+            *o = q.mul(*x, b[i >> shift]);
         }
     }
 }
@@ -269,12 +270,13 @@ pub(super) unsafe fn permute_mul_sub(
 }
 
 pub(super) unsafe fn inner_product(q: &Modulus, out: &mut [u64], dot: &Dot<'_>, b: &[&[u64]]) {
+    let n = out.len();
     for (i, o) in out.iter_mut().enumerate() {
         let from = dot.permutation.map_or(i, |p| p.index()[i] as usize);
         let start = if dot.accumulate { u128::from(*o) } else { 0 };
         // At most 4096 products below 2^100: no overflow.
         let sum = dot.rows.iter().zip(b).fold(start, |sum, (x, y)| {
-            sum + u128::from(x[from]) * u128::from(y[i])
+            sum + u128::from(x[from >> run_shift(n, x.len())]) * u128::from(y[i])
         });
         *o = q.reduce_u128(sum);
     }

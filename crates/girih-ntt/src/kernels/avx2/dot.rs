@@ -5,8 +5,8 @@
 
 use std::arch::x86_64::*;
 
-use super::super::Dot;
-use super::{Consts, balance, load, positive, product, store, to_doubles, to_words};
+use super::super::{Dot, run_shift};
+use super::{Consts, balance, load, load_run, positive, product, store, to_doubles, to_words};
 use crate::modulus::Modulus;
 
 /// Products summed between reductions of the sum.
@@ -27,7 +27,8 @@ unsafe fn dot_all<const B: usize>(
     let c = Consts::new(q);
     let index = dot.permutation.map(|p| p.index());
     for (out, b) in out.into_iter().zip(b) {
-        let whole = out.len() - out.len() % 4;
+        let n = out.len();
+        let whole = n - n % 4;
         for at in (0..whole).step_by(4) {
             let mut sum = c.zero;
             if dot.accumulate {
@@ -37,8 +38,8 @@ unsafe fn dot_all<const B: usize>(
             for (k, (x, y)) in dot.rows.iter().zip(b).enumerate() {
                 let x = match index {
                     None => {
-                        // SAFETY: words at..at + 4 lie in the row.
-                        unsafe { load(x.as_ptr().add(at)) }
+                        // SAFETY: words at..at + 4 lie in the row for which the given ones stand.
+                        unsafe { load_run(x.as_ptr(), at, run_shift(n, x.len())) }
                     }
                     Some(index) => {
                         let of = |lane: usize| x[index[at + lane] as usize] as i64;
@@ -60,7 +61,9 @@ unsafe fn dot_all<const B: usize>(
             let from = index.map_or(i, |index| index[i] as usize);
             let start = if dot.accumulate { *o } else { 0 };
             let terms = dot.rows.iter().zip(b);
-            *o = terms.fold(start, |sum, (x, y)| q.mul_add(x[from], y[i], sum));
+            *o = terms.fold(start, |sum, (x, y)| {
+                q.mul_add(x[from >> run_shift(n, x.len())], y[i], sum)
+            });
         }
     }
 }

@@ -4,8 +4,10 @@
 
 use std::arch::x86_64::*;
 
-use super::super::scalar;
-use super::{Consts, F, V, balance, load, positive, product, store, times, to_doubles, to_words};
+use super::super::{run_shift, scalar};
+use super::{
+    Consts, F, V, balance, load, load_run, positive, product, store, times, to_doubles, to_words,
+};
 use crate::modulus::{Modulus, ShoupPair};
 use crate::permutation::{Group, Permutation};
 
@@ -333,14 +335,19 @@ pub(super) unsafe fn mul_pair<const STREAMED: bool>(
     b: &[u64],
 ) {
     let c = Consts::new(q);
-    let n = b.len();
+    let n = out[0].len();
+    let run = run_shift(n, b.len());
     let whole = n - n % 4;
+    if whole < n && run > 0 {
+        // SAFETY: the caller checked the lengths.
+        return unsafe { scalar::mul_pair(q, out, a, b) };
+    }
     let [out0, out1] = out;
     let o = [out0.as_mut_ptr(), out1.as_mut_ptr()];
     for i in (0..whole).step_by(4) {
         // SAFETY: words i..i + 4 lie in the rows; streamed rows are aligned to 64 bytes.
         unsafe {
-            let y = to_doubles(&c, load(b.as_ptr().add(i)));
+            let y = to_doubles(&c, load_run(b.as_ptr(), i, run));
             for (o, a) in o.iter().zip(a) {
                 let r = product(&c, to_doubles(&c, load(a.as_ptr().add(i))), y);
                 let words = to_words(&c, positive(&c, r));
@@ -360,8 +367,8 @@ pub(super) unsafe fn mul_pair<const STREAMED: bool>(
         [&mut out0[whole..], &mut out1[whole..]],
         [&a[0][whole..], &a[1][whole..]],
     );
-    // SAFETY: the scalar kernel only needs equal lengths.
-    unsafe { scalar::mul_pair(q, out, rest, &b[whole..]) }
+    // SAFETY: the scalar kernel only needs equal lengths; with runs no word is left.
+    unsafe { scalar::mul_pair(q, out, rest, &b[whole >> run..]) }
 }
 
 #[inline]

@@ -6,9 +6,9 @@
 
 use std::arch::x86_64::*;
 
-use super::super::{Dot, scalar};
+use super::super::{Dot, run_shift, scalar};
 use super::rows::load_group;
-use super::{Consts, V, load, prefetch, shrink, splat, store, times};
+use super::{Consts, V, load, load_run, prefetch, shrink, splat, store, times};
 use crate::modulus::Modulus;
 use crate::permutation::Group;
 
@@ -112,10 +112,32 @@ fn multiply_add(sum: &mut [V; 2], x: V, y: V) {
 /// Inner products of the same left rows with B sets of right rows.
 ///
 /// # Safety
-/// Rows have n words; groups lie in them.
+/// Rows have n words, or runs that make n, a multiple of eight; groups lie in them.
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
 unsafe fn dot_rows<const B: usize>(
+    q: &Modulus,
+    out: [*mut u64; B],
+    dot: &Dot<'_>,
+    b: [&[&[u64]]; B],
+    n: usize,
+) {
+    // SAFETY: the caller's contract.
+    unsafe {
+        match dot.rows.iter().any(|row| row.len() < n) {
+            true => dot_of::<B, true>(q, out, dot, b, n),
+            false => dot_of::<B, false>(q, out, dot, b, n),
+        }
+    }
+}
+
+/// [`dot_rows`], with some left rows given by their runs if `RUNS`.
+///
+/// # Safety
+/// As [`dot_rows`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
+unsafe fn dot_of<const B: usize, const RUNS: bool>(
     q: &Modulus,
     out: [*mut u64; B],
     dot: &Dot<'_>,
@@ -127,16 +149,16 @@ unsafe fn dot_rows<const B: usize>(
     unsafe {
         match fold.length {
             SHORT => {
-                let at = dot_blocks::<B, 4, SHORT>(&fold, out, dot, b, 0, n);
-                dot_blocks::<B, 1, SHORT>(&fold, out, dot, b, at, n);
+                let at = dot_blocks::<B, 4, SHORT, RUNS>(&fold, out, dot, b, 0, n);
+                dot_blocks::<B, 1, SHORT, RUNS>(&fold, out, dot, b, at, n);
             }
             MEDIUM => {
-                let at = dot_blocks::<B, 4, MEDIUM>(&fold, out, dot, b, 0, n);
-                dot_blocks::<B, 1, MEDIUM>(&fold, out, dot, b, at, n);
+                let at = dot_blocks::<B, 4, MEDIUM, RUNS>(&fold, out, dot, b, 0, n);
+                dot_blocks::<B, 1, MEDIUM, RUNS>(&fold, out, dot, b, at, n);
             }
             _ => {
-                let at = dot_blocks::<B, 4, LONG>(&fold, out, dot, b, 0, n);
-                dot_blocks::<B, 1, LONG>(&fold, out, dot, b, at, n);
+                let at = dot_blocks::<B, 4, LONG, RUNS>(&fold, out, dot, b, 0, n);
+                dot_blocks::<B, 1, LONG, RUNS>(&fold, out, dot, b, at, n);
             }
         }
     }
@@ -145,12 +167,12 @@ unsafe fn dot_rows<const B: usize>(
 /// [`dot_rows`], W vectors at a time, over words `start..` up to a multiple of 8 W; returns where it stopped.
 ///
 /// # Safety
-/// Rows have n words; groups lie in them.
+/// As [`dot_rows`].
 // why: iterators over the sums put them into memory
 #[allow(clippy::needless_range_loop)]
 #[inline]
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-unsafe fn dot_blocks<const B: usize, const W: usize, const LENGTH: u8>(
+unsafe fn dot_blocks<const B: usize, const W: usize, const LENGTH: u8, const RUNS: bool>(
     fold: &Fold,
     out: [*mut u64; B],
     dot: &Dot<'_>,
@@ -176,7 +198,8 @@ unsafe fn dot_blocks<const B: usize, const W: usize, const LENGTH: u8>(
         }
         for (k, row) in dot.rows.iter().enumerate() {
             let mut x = [fold.c.zero; W];
-            if few && groups.is_none() {
+            let shift = if RUNS { run_shift(n, row.len()) } else { 0 };
+            if few && groups.is_none() && shift == 0 {
                 prefetch(row.as_ptr().wrapping_add(at), ahead, 8 * W);
             }
             for (w, x) in x.iter_mut().enumerate() {
@@ -184,7 +207,7 @@ unsafe fn dot_blocks<const B: usize, const W: usize, const LENGTH: u8>(
                 *x = unsafe {
                     match groups {
                         Some(groups) => load_group(row.as_ptr(), groups.get_unchecked(at / 8 + w)),
-                        None => load(row.as_ptr().add(at + 8 * w)),
+                        None => load_run(row.as_ptr(), at + 8 * w, shift),
                     }
                 };
             }

@@ -2,8 +2,8 @@
 
 use std::arch::x86_64::*;
 
-use super::super::scalar;
-use super::{Consts, V, canonical, load, splat, store, times};
+use super::super::{run_shift, scalar};
+use super::{Consts, V, canonical, load, load_run, splat, store, times};
 use crate::modulus::{Modulus, ShoupPair};
 use crate::permutation::{Group, Permutation};
 
@@ -197,14 +197,19 @@ pub(super) unsafe fn mul_pair<const STREAMED: bool>(
 ) {
     let c = Consts::new(q);
     let (mu, shift) = barrett(q);
-    let n = b.len();
+    let n = out[0].len();
+    let run = run_shift(n, b.len());
     let whole = n - n % 8;
+    if whole < n && run > 0 {
+        // SAFETY: the caller checked the lengths.
+        return unsafe { scalar::mul_pair(q, out, a, b) };
+    }
     let [out0, out1] = out;
     let (o0, o1) = (out0.as_mut_ptr(), out1.as_mut_ptr());
     for i in (0..whole).step_by(8) {
         // SAFETY: words i..i + 8 lie in the rows; streamed rows are aligned to 64 bytes.
         unsafe {
-            let y = load(b.as_ptr().add(i));
+            let y = load_run(b.as_ptr(), i, run);
             let x0 = mul_add_lanes(&c, mu, shift, load(a[0].as_ptr().add(i)), y, c.zero);
             let x1 = mul_add_lanes(&c, mu, shift, load(a[1].as_ptr().add(i)), y, c.zero);
             if STREAMED {
@@ -224,8 +229,8 @@ pub(super) unsafe fn mul_pair<const STREAMED: bool>(
         [&mut out0[whole..], &mut out1[whole..]],
         [&a[0][whole..], &a[1][whole..]],
     );
-    // SAFETY: the scalar kernel only needs equal lengths.
-    unsafe { scalar::mul_pair(q, out, rest, &b[whole..]) }
+    // SAFETY: the scalar kernel only needs equal lengths; with runs no word is left.
+    unsafe { scalar::mul_pair(q, out, rest, &b[whole >> run..]) }
 }
 
 #[inline]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use compose::Composer;
 use girih_he::Level;
-use girih_rns::{Coeff, Ntt, Poly, PolyQp, Ring};
+use girih_rns::{MIN_DEGREE, Ntt, Poly, PolyQp, Ring};
 use num_complex::Complex64;
 use round::round_reversed;
 
@@ -34,7 +34,8 @@ pub struct Encoder {
     slots: usize,
 }
 
-/// The integer coefficients of an encoded vector, before reduction modulo primes.
+/// The integer coefficients of an encoded vector, before reduction modulo primes: those of a polynomial of degree below
+/// `2n` in `X^(N/2n)` for `n` slots.
 ///
 /// For callers that reduce one vector at several levels; [`Encoder::encode`] does both steps.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +78,14 @@ impl Encoder {
         })
     }
 
+    /// An encoder for fewer slots, no more than this one's and a power of two, with the same tables.
+    pub(crate) fn narrowed(&self, slots: usize) -> Encoder {
+        Encoder {
+            slots,
+            ..self.clone()
+        }
+    }
+
     /// Values of a vector.
     #[must_use]
     pub fn slots(&self) -> usize {
@@ -91,8 +100,8 @@ impl Encoder {
 
     /// `round(scale · embedding^-1(values))` over the limbs of `level`, in NTT form; missing values are zero.
     ///
-    /// The error of a slot is that of rounding, about `sqrt(N / 12) / scale`. Cost: one FFT of `slots` numbers and
-    /// one transform a limb; where `scale · max|value|` exceeds 2^50 the FFT runs in double-double arithmetic
+    /// The error of a slot is that of rounding, about `sqrt(slots / 6) / scale`. Cost: one FFT of `slots` numbers and
+    /// one transform of `2 slots` words a limb; where `scale · max|value|` exceeds 2^50 the FFT runs in double-double arithmetic
     /// (about thirty times slower).
     ///
     /// # Errors
@@ -233,16 +242,14 @@ impl Encoder {
             return Err(EncodeError::Scale { scale });
         }
         let n = self.slots;
-        let degree = self.params.n();
-        let gap = self.params.slots() / n;
         let factor = scale / n as f64;
         let log_max = (max * scale).max(1.0).log2();
         if log_max <= F64_BITS {
             self.fft.inverse(&mut slots);
-            let mut out = vec![0i64; degree];
-            let (low, high) = out.split_at_mut(n * gap);
-            let largest = round_reversed(&slots.re, factor, low, gap)
-                .max(round_reversed(&slots.im, factor, high, gap));
+            let mut out = vec![0i64; 2 * n];
+            let (low, high) = out.split_at_mut(n);
+            let largest =
+                round_reversed(&slots.re, factor, low).max(round_reversed(&slots.im, factor, high));
             return Ok(Coefficients {
                 values: Integers::Narrow(out),
                 log_max: largest.max(1.0).log2(),
@@ -259,7 +266,7 @@ impl Encoder {
             .map(|(&re, &im)| fft::precise(re, im))
             .collect();
         self.fft.inverse_precise(&mut precise);
-        let mut out = vec![0i128; degree];
+        let mut out = vec![0i128; 2 * n];
         let mut largest = 0;
         for k in 0..n {
             let z = precise[bit_reversed(k, n)];
@@ -270,7 +277,7 @@ impl Encoder {
             }
             let (re, im) = (re.round(), im.round());
             largest = largest.max(re.unsigned_abs()).max(im.unsigned_abs());
-            (out[k * gap], out[(k + n) * gap]) = (re, im);
+            (out[k], out[k + n]) = (re, im);
         }
         Ok(Coefficients {
             values: Integers::Wide(out),
@@ -319,8 +326,9 @@ impl Coefficients {
     /// A level above the top, coefficients that do not fit half its modulus.
     pub fn to_plaintext(&self, params: &Params, level: Level) -> Result<Plaintext, EncodeError> {
         let limbs = self.limbs_at(params, level)?;
+        let poly = self.to_poly(&self.subring(params), limbs);
         Ok(Plaintext::new(
-            self.to_ntt(params.ring(), limbs),
+            poly.embedded(params.ring()),
             level,
             self.scale,
         ))
@@ -347,41 +355,73 @@ impl Coefficients {
         Ok(info.limbs)
     }
 
-    /// [`Coefficients::to_poly`] and the transform, row by row.
-    fn to_ntt(&self, ring: &Ring, limbs: usize) -> Poly<Ntt> {
-        let Integers::Narrow(values) = &self.values else {
-            return self.to_poly(ring, limbs).into_ntt(ring);
-        };
-        Poly::from_fn(ring, limbs, |i, row| {
-            let table = ring.table(i);
-            let q = table.modulus();
-            table.kernels().scale_i64(q, row, values, q.shoup(1));
-            table.forward(row);
-        })
-    }
-
-    /// Reduced modulo the first `limbs` primes of `ring`.
+    /// The smallest ring of these polynomials, those in `X^(N/2n)` for `n` slots.
     ///
     /// # Panics
-    /// If the ring is not of the degree of the parameters of the encoder, or has fewer primes.
-    #[must_use]
-    pub fn to_poly(&self, ring: &Ring, limbs: usize) -> Poly<Coeff> {
-        match &self.values {
-            Integers::Narrow(values) => Poly::from_i64(ring, limbs, values),
-            Integers::Wide(values) => Poly::from_i128(ring, limbs, values),
-        }
+    /// If the parameters are not those of the encoder.
+    pub(crate) fn subring(&self, params: &Params) -> Ring {
+        params
+            .ring()
+            .subring(self.len().max(MIN_DEGREE))
+            .expect("a power of two of coefficients, no more than N")
     }
 
-    /// Reduced modulo the first `limbs` primes of Q and all of P.
+    /// Modulo the first `limbs` primes of a ring, in NTT form: of `R` itself or of a [subring](Ring::subring) of degree `2n`
+    /// or more, where every row is as much shorter.
+    ///
+    /// # Panics
+    /// If the ring has fewer primes, or its degree is not a multiple of `2n`.
+    #[must_use]
+    pub fn to_poly(&self, ring: &Ring, limbs: usize) -> Poly<Ntt> {
+        Poly::from_fn(ring, limbs, |i, row| self.fill(ring, i, row))
+    }
+
+    /// As [`to_poly`](Coefficients::to_poly), modulo the first `limbs` primes of Q and all of P.
     ///
     /// # Panics
     /// As [`to_poly`](Coefficients::to_poly).
     #[must_use]
-    pub fn to_poly_qp(&self, ring: &Ring, limbs: usize) -> PolyQp<Coeff> {
+    pub fn to_poly_qp(&self, ring: &Ring, limbs: usize) -> PolyQp<Ntt> {
+        PolyQp::from_fn(ring, limbs, |i, row| self.fill(ring, i, row))
+    }
+
+    fn len(&self) -> usize {
         match &self.values {
-            Integers::Narrow(values) => PolyQp::from_i64(ring, limbs, values),
-            Integers::Wide(values) => PolyQp::from_i128(ring, limbs, values),
+            Integers::Narrow(values) => values.len(),
+            Integers::Wide(values) => values.len(),
         }
+    }
+
+    /// Evaluations modulo prime `index`.
+    fn fill(&self, ring: &Ring, index: usize, row: &mut [u64]) {
+        let table = ring.table(index);
+        let q = table.modulus();
+        let len = self.len();
+        assert!(
+            row.len().is_multiple_of(len),
+            "a ring with these polynomials"
+        );
+        match &self.values {
+            Integers::Narrow(values) => {
+                table
+                    .kernels()
+                    .scale_i64(q, &mut row[..len], values, q.shoup(1));
+            }
+            Integers::Wide(values) => {
+                for (x, &c) in row.iter_mut().zip(values) {
+                    let r = q.reduce_u128(c.unsigned_abs());
+                    *x = if c < 0 { q.neg(r) } else { r };
+                }
+            }
+        }
+        let gap = row.len() / len;
+        if gap > 1 {
+            for k in (0..len).rev() {
+                row[k * gap] = row[k];
+                row[k * gap + 1..(k + 1) * gap].fill(0);
+            }
+        }
+        table.forward(row);
     }
 
     /// What the values were multiplied by.
@@ -501,6 +541,80 @@ mod tests {
             let decoded = encoder.decode_complex(&encoder.encode_complex(&complex, Level(2), scale).expect("fits"));
             for (got, want) in decoded.iter().zip(&complex) {
                 prop_assert!((got - want).norm() < 2.0 * bound);
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        /// The oracle of compressed rows: the whole vector, transformed at full length.
+        #[test]
+        fn a_period_encodes_as_the_whole_vector(seed: u64, log in 0u32..=9, wide in any::<bool>()) {
+            let params = wide_params();
+            let (ring, all) = (params.ring(), Encoder::new(&params));
+            let scale = if wide { 2f64.powf(70.3) } else { 2f64.powf(46.7) };
+            let few = all.narrowed(1 << log);
+            let one: Vec<Complex64> = numbers(few.slots(), seed)
+                .iter()
+                .zip(numbers(few.slots(), !seed))
+                .map(|(&a, b)| Complex64::new(a, b))
+                .collect();
+            let whole: Vec<Complex64> = one.iter().copied().cycle().take(all.slots()).collect();
+            let expected = all.coefficients_complex(&whole, scale).expect("encodes");
+            let got = few.coefficients_complex(&one, scale).expect("encodes");
+            prop_assert_eq!(matches!(got.values, Integers::Wide(_)), wide);
+            prop_assert_eq!(got.log_max, expected.log_max);
+            let subring = got.subring(&params);
+            prop_assert_eq!(subring.n(), (2 * few.slots()).max(MIN_DEGREE));
+            let run = ring.n() / subring.n();
+            let (short, long) = (got.to_poly_qp(&subring, 2), expected.to_poly_qp(ring, 2));
+            for r in 0..short.row_count() {
+                for (x, run) in short.row(r).iter().zip(long.row(r).chunks_exact(run)) {
+                    prop_assert!(run.iter().all(|y| x == y));
+                }
+            }
+            prop_assert_eq!(got.to_poly(&subring, 2).embedded(ring), expected.to_poly(ring, 2));
+            prop_assert_eq!(got.to_poly(ring, 2), expected.to_poly(ring, 2));
+        }
+    }
+
+    #[test]
+    fn f64_is_exact_below_the_rounding_up_to_its_limit() {
+        // Numbers of modulus one, as twiddle factors are: the largest scale in f64 is 2^49.5.
+        let params = params();
+        for log_slots in [0, 2, 5, 9] {
+            let n = 1usize << log_slots;
+            let encoder = Encoder::new(&params).narrowed(n);
+            for log_scale in [46.0, 48.0, 49.49] {
+                let unit: Vec<Complex64> = numbers(n, 3)
+                    .iter()
+                    .map(|x| Complex64::cis(4.0 * x))
+                    .collect();
+                let scale = 2f64.powf(log_scale);
+                let got = encoder.coefficients_complex(&unit, scale).expect("encodes");
+                let Integers::Narrow(got) = got.values else {
+                    panic!("the boundary lies at 2^50")
+                };
+                let mut exact: Vec<_> = unit.iter().map(|z| fft::precise(z.re, z.im)).collect();
+                encoder.fft.inverse_precise(&mut exact);
+                let errors = (0..n).flat_map(|k| {
+                    let z = exact[bit_reversed(k, n)];
+                    [(z.re, got[k]), (z.im, got[k + n])].map(|(exact, got)| {
+                        let exact = exact.scale(scale / n as f64);
+                        (exact.hi - got as f64) + exact.lo
+                    })
+                });
+                let (worst, sum) = errors.fold((0f64, 0.0), |(worst, sum), e| {
+                    (worst.max(e.abs()), sum + e * e)
+                });
+                // Rounding alone: 1/2 and 1/12. One number has half an ulp of 2^49, and one of its product.
+                let slack = 2f64.powf(log_scale - 51.0);
+                assert!(worst < 0.5 + slack, "{n} slots, 2^{log_scale}: {worst}");
+                let mean = sum / (2 * n) as f64;
+                assert!(
+                    n < 32 || mean < 1.1 / 12.0 + slack * slack / n as f64,
+                    "{n}, {log_scale}: {mean}"
+                );
             }
         }
     }

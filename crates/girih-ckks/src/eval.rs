@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use girih_he::{Error, GiantStep, Level, Leveled, Result, Rotation, State, rules};
-use girih_rns::{Ntt, Poly, PolyQp, Ring};
+use girih_rns::{Ntt, Poly, PolyQp, Ring, par};
 use num_complex::Complex64;
 
 use affine::Affine;
@@ -12,7 +12,7 @@ pub use constant::{Constant, Use, Values};
 use transform::End;
 
 use crate::keys::{EvaluationKeys, GaloisKey, KeyId, SwitchingKey};
-use crate::{Ciphertext, Encoder, LevelInfo, Params};
+use crate::{Ciphertext, Coefficients, Encoder, LevelInfo, Params};
 
 mod add;
 mod affine;
@@ -86,6 +86,18 @@ impl Evaluator {
         }
     }
 
+    /// [`prepare`](Evaluator::prepare) for many constants, which threads share.
+    ///
+    /// # Errors
+    /// As [`prepare`](Evaluator::prepare).
+    pub fn prepare_all(&self, wanted: &[(&Constant, Level, Use)]) -> Result<()> {
+        par::map(wanted.iter().collect(), |(constant, level, usage)| {
+            self.prepare(constant, *level, *usage)
+        })
+        .into_iter()
+        .collect()
+    }
+
     /// A named constant of complex numbers; shorter input is filled with zeros.
     ///
     /// # Errors
@@ -148,33 +160,20 @@ impl Evaluator {
         level: Level,
         usage: Use,
     ) -> Result<&'a Poly<Ntt>> {
-        if *constant.params() != self.params {
-            return Err(Error::ForeignOperand { op });
-        }
+        self.own_constant(op, constant)?;
+        let product = usage == Use::ProductTerm;
         let scale = match usage {
             Use::Factor | Use::LazyFactor => self.factor_scale(level),
-            Use::Term => self.scale(State {
-                level,
-                product: false,
-            }),
-            Use::ProductTerm => self.scale(State {
-                level,
-                product: true,
-            }),
+            Use::Term | Use::ProductTerm => self.scale(State { level, product }),
         };
         constant.encoding(level, usage, || {
-            if let Some(value) = self.uniform(constant) {
-                let integer = self.integer(op, value, scale)?;
-                let limbs = self.params.chain().limbs(level);
-                let residue = |i| self.residue(integer, i);
-                return Ok(Poly::constant(self.ring(), limbs, residue));
-            }
-            match constant.values() {
-                Values::Real(values) => self.encoder.encode(values, level, scale),
-                Values::Complex(values) => self.encoder.encode_complex(values, level, scale),
-            }
-            .map(|plaintext| plaintext.poly().clone())
-            .map_err(|why| scheme(op, why))
+            let (coefficients, limbs) = self.coefficients(op, constant, level, scale)?;
+            let poly = coefficients.to_poly(&coefficients.subring(&self.params), limbs);
+            Ok(match usage {
+                Use::Factor | Use::LazyFactor => poly,
+                // Sums read whole rows.
+                Use::Term | Use::ProductTerm => poly.embedded(self.ring()),
+            })
         })
     }
 
@@ -185,35 +184,37 @@ impl Evaluator {
         constant: &'a Constant,
         level: Level,
     ) -> Result<&'a PolyQp<Ntt>> {
-        if *constant.params() != self.params {
-            return Err(Error::ForeignOperand { op });
-        }
-        let scale = self.factor_scale(level);
-        let ring = self.ring();
+        self.own_constant(op, constant)?;
         constant.lazy_encoding(level, || {
-            if let Some(value) = self.uniform(constant) {
-                let integer = self.integer(op, value, scale)?;
-                let limbs = self.params.chain().limbs(level);
-                return Ok(PolyQp::constant(ring, limbs, |i| self.residue(integer, i)));
-            }
-            let coefficients = match constant.values() {
-                Values::Real(values) => self.encoder.coefficients(values, scale),
-                Values::Complex(values) => self.encoder.coefficients_complex(values, scale),
-            };
-            let coefficients = coefficients.map_err(|why| scheme(op, why))?;
-            let limbs = coefficients.limbs_at(&self.params, level);
-            let limbs = limbs.map_err(|why| scheme(op, why))?;
-            Ok(coefficients.to_poly_qp(ring, limbs).into_ntt(ring))
+            let scale = self.factor_scale(level);
+            let (coefficients, limbs) = self.coefficients(op, constant, level, scale)?;
+            Ok(coefficients.to_poly_qp(&coefficients.subring(&self.params), limbs))
         })
     }
 
-    /// The value of a constant that is the same in every slot: a constant polynomial, no transform.
-    fn uniform(&self, constant: &Constant) -> Option<f64> {
-        let Values::Real(values) = constant.values() else {
-            return None;
+    fn own_constant(&self, op: &'static str, constant: &Constant) -> Result<()> {
+        match *constant.params() == self.params {
+            true => Ok(()),
+            false => Err(Error::ForeignOperand { op }),
+        }
+    }
+
+    /// The coefficients of a constant, those of its period, and the limbs of the level.
+    fn coefficients(
+        &self,
+        op: &'static str,
+        constant: &Constant,
+        level: Level,
+        scale: f64,
+    ) -> Result<(Coefficients, usize)> {
+        let encoder = self.encoder.narrowed(constant.period());
+        let coefficients = match constant.values() {
+            Values::Real(values) => encoder.coefficients(values, scale),
+            Values::Complex(values) => encoder.coefficients_complex(values, scale),
         };
-        let (&first, rest) = values.split_first()?;
-        (values.len() == self.params.slots() && rest.iter().all(|v| *v == first)).then_some(first)
+        let coefficients = coefficients.map_err(|why| scheme(op, why))?;
+        let limbs = coefficients.limbs_at(&self.params, level);
+        Ok((coefficients, limbs.map_err(|why| scheme(op, why))?))
     }
 
     /// `round(value · scale)`.

@@ -68,12 +68,15 @@ impl SpecialFft {
 
     /// [`inverse`](SpecialFft::inverse) in double-double arithmetic: about thirty times slower.
     pub(crate) fn inverse_precise(&self, x: &mut [Complex]) {
-        let twiddles = self.precise.get_or_init(|| stage_twiddles(self.max));
         let n = x.len();
         assert!(
             n.is_power_of_two() && n <= self.max,
             "a transform length of the table"
         );
+        if n == 1 {
+            return;
+        }
+        let twiddles = self.precise.get_or_init(|| stage_twiddles(self.max));
         let mut len = n;
         while len > 1 {
             let half = len / 2;

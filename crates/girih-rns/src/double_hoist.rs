@@ -7,9 +7,10 @@
 //! formed, then all sums of their products with plaintexts, block by block in cache. The rows of keys and plaintexts
 //! are read once each; memory is that of the sums, and two rows for each baby step and thread.
 
-use crate::par::{self, Work, for_each_limb};
-use crate::poly::reduce_i64_row;
-use crate::{Coeff, ExpandedDigits, GaloisElement, Ntt, Poly, PolyQp, Ring};
+use std::ops::Range;
+
+use crate::par;
+use crate::{ExpandedDigits, GaloisElement, Ntt, Poly, PolyQp, Ring};
 
 /// Words of all baby steps in one block of an inner product: half of a second-level cache of 1 MiB.
 const BLOCK_WORDS: usize = 1 << 16;
@@ -74,6 +75,9 @@ impl Baby<'_> {
 }
 
 /// `(sum_k p_k x_0, sum_k p_k x_1)` over QP for every list of pairs `(i, p)`, with `(x_0, x_1)` baby step `i`.
+///
+/// Each `p` may belong to a [subring](Ring::subring), as a plaintext does whose slots repeat: it is read as it is
+/// stored.
 ///
 /// Cost, for every row: `2 d` multiply-adds and two permutations for each baby step that moves, two
 /// multiply-adds for each pair; no transform. Rows are independent.
@@ -147,7 +151,7 @@ fn sum_row(
                     let rows = terms.iter().map(|(i, _)| &steps[at(*i)..at(*i) + n]);
                     rows.map(|row| &row[range.clone()]).collect()
                 };
-                let weights = terms.iter().map(|(_, p)| &p.row(r)[range.clone()]);
+                let weights = terms.iter().map(|(_, p)| runs(p.row(r), n, &range));
                 let weights: Vec<&[u64]> = weights.collect();
                 let (a, b) = (row(0), row(1));
                 let out = [&mut x[range.clone()], &mut y[range.clone()]];
@@ -161,55 +165,11 @@ fn sum_row(
     }
 }
 
-impl PolyQp<Coeff> {
-    /// The polynomial with the given signed coefficients (missing ones are zero).
-    ///
-    /// # Panics
-    /// As [`PolyQp::zero`], and if there are more than N coefficients.
-    #[must_use]
-    pub fn from_i64(ring: &Ring, limbs: usize, coefficients: &[i64]) -> PolyQp<Coeff> {
-        assert!(coefficients.len() <= ring.n(), "at most N coefficients");
-        PolyQp::from_fn(ring, limbs, |index, row| {
-            reduce_i64_row(row, coefficients, ring, index);
-        })
-    }
-
-    /// The polynomial with the given signed coefficients (missing ones are zero).
-    ///
-    /// # Panics
-    /// As [`PolyQp::from_i64`].
-    #[must_use]
-    pub fn from_i128(ring: &Ring, limbs: usize, coefficients: &[i128]) -> PolyQp<Coeff> {
-        assert!(coefficients.len() <= ring.n(), "at most N coefficients");
-        PolyQp::from_fn(ring, limbs, |index, row| {
-            let q = ring.modulus(index);
-            let (head, tail) = row.split_at_mut(coefficients.len());
-            for (x, &c) in head.iter_mut().zip(coefficients) {
-                let r = q.reduce_u128(c.unsigned_abs());
-                *x = if c < 0 { q.neg(r) } else { r };
-            }
-            tail.fill(0);
-        })
-    }
-}
-
-impl PolyQp<Ntt> {
-    /// The polynomial with the one coefficient `s` at `X^0`, given by its residues by prime index.
-    ///
-    /// # Panics
-    /// As [`PolyQp::zero`].
-    #[must_use]
-    pub fn constant(
-        ring: &Ring,
-        limbs: usize,
-        scalar: impl Fn(usize) -> u64 + Sync + Send,
-    ) -> PolyQp<Ntt> {
-        let mut poly = PolyQp::unfilled(ring, limbs);
-        for_each_limb(&mut poly.rows, ring.n(), Work::Light, |r, row| {
-            row.fill(scalar(ring.qp_index(limbs, r)));
-        });
-        poly
-    }
+/// The words of a row given by its runs that stand for the columns `range` of `n`: a power of two of them, at a multiple
+/// of it.
+fn runs<'a>(row: &'a [u64], n: usize, range: &Range<usize>) -> &'a [u64] {
+    let run = n / row.len();
+    &row[range.start / run..range.end.div_ceil(run)]
 }
 
 #[cfg(test)]
@@ -265,11 +225,28 @@ mod tests {
                     }
                 })
                 .collect();
-            let weights: Vec<PolyQp<Ntt>> = (0..4).map(|k| qp(9000 + k, limbs)).collect();
+            // Two of the four weights belong to subrings, one of them with runs longer than a block.
+            let subrings = [n, n / 2, 8, n].map(|degree| ring.subring(degree).expect("degree"));
+            let short: Vec<PolyQp<Ntt>> = subrings
+                .iter()
+                .zip(9000..)
+                .map(|(subring, k)| oracle::random_qp(subring, limbs, seed ^ k).with_domain())
+                .collect();
+            let spread = |p: &PolyQp<Ntt>| PolyQp::from_fn(&ring, limbs, |index, row| {
+                let r = (0..p.row_count()).find(|&r| ring.qp_index(limbs, r) == index).expect("a row");
+                let run = n / p.n();
+                row.iter_mut().enumerate().for_each(|(i, x)| *x = p.row(r)[i / run]);
+            });
+            let weights: Vec<PolyQp<Ntt>> = short.iter().map(spread).collect();
             // more terms than one reduction may have
-            let long = (0..TERMS + 3).map(|k| (k % 5, &weights[k % 4])).collect();
-            let sums = [vec![(0, &weights[0]), (3, &weights[1]), (1, &weights[2])], vec![(4, &weights[3])], long];
-            let got = weighted_babies(&babies, &sums, &ring);
+            let long: Vec<(usize, usize)> = (0..TERMS + 3).map(|k| (k % 5, k % 4)).collect();
+            let indices = [vec![(0, 0), (3, 1), (1, 2)], vec![(4, 3)], vec![(2, 1)], long];
+            fn of<'a>(sums: &[Vec<(usize, usize)>], weights: &'a [PolyQp<Ntt>]) -> Vec<Vec<(usize, &'a PolyQp<Ntt>)>> {
+                sums.iter().map(|terms| terms.iter().map(|&(i, w)| (i, &weights[w])).collect()).collect()
+            }
+            let sums = of(&indices, &weights);
+            let got = weighted_babies(&babies, &of(&indices, &short), &ring);
+            prop_assert_eq!(&got, &weighted_babies(&babies, &sums, &ring));
             for (got, terms) in got.iter().zip(&sums) {
                 let mut sum = [PolyQp::zero(&ring, limbs), PolyQp::zero(&ring, limbs)];
                 for (i, weight) in terms {
@@ -280,27 +257,6 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(got, &sum);
-            }
-        }
-
-        #[test]
-        fn integers_have_one_meaning_over_q_and_p(c in prop::collection::vec(any::<i64>(), 1..16)) {
-            let n = 16;
-            let primes = oracle::primes(n, 45, 4);
-            let ring = Ring::try_new(n, &primes[..2], &primes[2..]).expect("ring");
-            let wide: Vec<i128> = c.iter().map(|&x| i128::from(x)).collect();
-            let narrow = PolyQp::from_i64(&ring, 2, &c);
-            prop_assert_eq!(&narrow, &PolyQp::from_i128(&ring, 2, &wide));
-            prop_assert_eq!(narrow.q_part(&ring), Poly::from_i64(&ring, 2, &c));
-            for (r, &prime) in primes.iter().enumerate() {
-                for (k, &x) in c.iter().enumerate() {
-                    prop_assert_eq!(i128::from(narrow.row(r)[k]), i128::from(x).rem_euclid(i128::from(prime)));
-                }
-            }
-            let constant = PolyQp::constant(&ring, 2, |i| 77 + i as u64).into_coeff(&ring);
-            for r in 0..4 {
-                prop_assert_eq!(constant.row(r)[0], 77 + r as u64);
-                prop_assert!(constant.row(r)[1..].iter().all(|&x| x == 0));
             }
         }
     }

@@ -26,6 +26,14 @@ pub enum Error {
         /// The transform's own words.
         why: String,
     },
+    /// A degree that no subring has.
+    #[error("a ring of degree {n} has subrings of the degrees 8, 16, .., {n}, not {degree}")]
+    Subring {
+        /// The degree asked.
+        degree: usize,
+        /// The ring's degree.
+        n: usize,
+    },
     /// A byte string of the wrong length for the rows it should hold.
     #[error("{limbs} rows of {n} words take {expected} bytes, {got} were given")]
     WireLength {

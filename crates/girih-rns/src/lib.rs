@@ -30,4 +30,4 @@ pub use lazy::Lazy;
 pub use poly::Poly;
 pub use poly_qp::PolyQp;
 pub use rescale::{mod_down_pair, rescaled_pair};
-pub use ring::{DIGIT_HEADROOM, Ring};
+pub use ring::{DIGIT_HEADROOM, MIN_DEGREE, Ring};

@@ -357,19 +357,6 @@ pub(crate) fn reduce_i64_row(row: &mut [u64], coefficients: &[i64], ring: &Ring,
 }
 
 impl Poly<Ntt> {
-    /// The polynomial with the one coefficient `s` at `X^0`, given by its residues: `scalar(i) = s mod q_i`.
-    ///
-    /// # Panics
-    /// As [`Poly::zero`].
-    #[must_use]
-    pub fn constant(ring: &Ring, limbs: usize, scalar: impl Fn(usize) -> u64) -> Poly<Ntt> {
-        let mut poly = Poly::unfilled(ring, limbs);
-        for i in 0..limbs {
-            poly.row_mut(i).fill(scalar(i));
-        }
-        poly
-    }
-
     /// Coefficients of the polynomial. One inverse transform per limb, in place.
     #[must_use]
     pub fn into_coeff(mut self, ring: &Ring) -> Poly<Coeff> {
@@ -414,7 +401,8 @@ impl Poly<Ntt> {
         out
     }
 
-    /// `(sum p_k a_k, sum p_k b_k)` in R_Q: two inner products with the same left factors.
+    /// `(sum p_k a_k, sum p_k b_k)` in R_Q: two inner products with the same left factors, each of which may belong to a
+    /// [subring](Ring::subring).
     ///
     /// # Panics
     /// As [`Poly::inner_product`].
@@ -451,6 +439,26 @@ impl Poly<Ntt> {
                 }
             }
         })
+    }
+
+    /// The polynomial, of `ring` or a [subring](Ring::subring) of it, in `ring`: every evaluation `N/degree` times.
+    ///
+    /// # Panics
+    /// If the degree does not divide N.
+    #[must_use]
+    pub fn embedded(self, ring: &Ring) -> Poly<Ntt> {
+        if self.n == ring.n() {
+            return self;
+        }
+        assert!(ring.n().is_multiple_of(self.n), "a polynomial of a subring");
+        let run = ring.n() / self.n;
+        let mut out = Poly::unfilled(ring, self.limbs());
+        for_each_limb(&mut out.rows, ring.n(), Work::Light, |i, row| {
+            for (run, &x) in row.chunks_exact_mut(run).zip(self.row(i)) {
+                run.fill(x);
+            }
+        });
+        out
     }
 
     /// `self · rhs` in R_Q.
@@ -556,6 +564,37 @@ mod tests {
             };
             prop_assert_eq!(&Poly::inner_product(p, x, &ring), &sum(x));
             prop_assert_eq!(Poly::inner_product_pair(p, [x, y], &ring), [sum(x), sum(y)]);
+        }
+
+        #[test]
+        fn subrings_hold_the_polynomials_in_powers_of_x(seed: u64, log in 3u32..=6, terms in 1usize..4) {
+            let (n, degree, limbs) = (64, 1usize << log, 3);
+            let ring = Ring::try_new(n, &oracle::primes(n, 47, 3), &[]).expect("ring");
+            let subring = ring.subring(degree).expect("a degree");
+            let coeff = |ring: &Ring, k: usize| oracle::random_coeff(ring, limbs, seed.wrapping_add(k as u64));
+            let short: Vec<Poly<Coeff>> = (0..terms).map(|k| coeff(&subring, k)).collect();
+            let long: Vec<Poly<Ntt>> = short
+                .iter()
+                .map(|p| {
+                    let spread = |i: usize, row: &mut [u64]| {
+                        row.fill(0);
+                        row.iter_mut().step_by(n / degree).zip(p.row(i)).for_each(|(x, &c)| *x = c);
+                    };
+                    Poly::<Coeff>::from_fn(&ring, limbs, spread).into_ntt(&ring)
+                })
+                .collect();
+            let short: Vec<Poly<Ntt>> = short.into_iter().map(|p| p.into_ntt(&subring)).collect();
+            for (short, long) in short.iter().zip(&long) {
+                prop_assert_eq!(&short.clone().embedded(&ring), long);
+            }
+            let polys: Vec<Poly<Ntt>> = (0..2 * terms).map(|k| coeff(&ring, 50 + k).into_ntt(&ring)).collect();
+            let all: Vec<&Poly<Ntt>> = polys.iter().collect();
+            let (x, y) = all.split_at(terms);
+            let [short, long] = [&short, &long].map(|v| v.iter().collect::<Vec<_>>());
+            prop_assert_eq!(
+                Poly::inner_product_pair(&short, [x, y], &ring),
+                Poly::inner_product_pair(&long, [x, y], &ring)
+            );
         }
 
         #[test]

@@ -24,6 +24,9 @@ pub struct Ring {
 /// `sqrt(digits N / 12) sigma D / P`, stays below that of the rounding that follows.
 pub const DIGIT_HEADROOM: f64 = 6.0;
 
+/// The smallest degree of a ring, that of the shortest transform.
+pub const MIN_DEGREE: usize = 1 << girih_ntt::MIN_LOG_N;
+
 struct Inner {
     n: usize,
     isa: Isa,
@@ -35,6 +38,7 @@ struct Inner {
     conversions: Cache<(usize, usize), Conversion>,
     divisions: Cache<(usize, usize, bool), Division>,
     automorphisms: Cache<GaloisElement, Permutation>,
+    subrings: Cache<usize, Ring>,
 }
 
 /// Values computed on first use, shared afterwards.
@@ -114,8 +118,51 @@ impl Ring {
                 conversions: Cache::new(),
                 divisions: Cache::new(),
                 automorphisms: Cache::new(),
+                subrings: Cache::new(),
             }),
         })
+    }
+
+    /// The subring of polynomials in `Y = X^(N/degree)` over the same primes, as a ring of that degree: a row of evaluations
+    /// in it, each word repeated `N/degree` times, is the row in this ring ([`NttTable::decimated`]). Its polynomials are
+    /// factors of products in this ring ([`Poly::inner_product_pair`], [`weighted_babies`](crate::weighted_babies)).
+    ///
+    /// Cost, at the first call: tables of `degree` words for each prime.
+    ///
+    /// # Errors
+    /// A degree that is not a power of two from 8 to N.
+    pub fn subring(&self, degree: usize) -> Result<Ring> {
+        if degree == self.n() {
+            return Ok(self.clone());
+        }
+        if !(MIN_DEGREE..self.n()).contains(&degree) || !degree.is_power_of_two() {
+            return Err(Error::Subring {
+                degree,
+                n: self.n(),
+            });
+        }
+        let inner = &self.inner;
+        let shorter = |table: &NttTable| {
+            table
+                .decimated(degree, &inner.pool)
+                .expect("the degree was checked")
+        };
+        let make = || Ring {
+            inner: Arc::new(Inner {
+                n: degree,
+                isa: inner.isa,
+                primes: inner.primes.clone(),
+                tables: inner.tables.iter().map(shorter).collect(),
+                q_len: inner.q_len,
+                digits: inner.digits.clone(),
+                pool: inner.pool.clone(),
+                conversions: Cache::new(),
+                divisions: Cache::new(),
+                automorphisms: Cache::new(),
+                subrings: Cache::new(),
+            }),
+        };
+        Ok(Ring::clone(&inner.subrings.get_or(degree, make)))
     }
 
     /// The primes of Q in digits: as many primes each as P has, or more as long as their product stays
@@ -259,6 +306,21 @@ impl std::fmt::Debug for Ring {
 mod tests {
     use super::*;
     use crate::oracle;
+
+    #[test]
+    fn degrees_of_subrings_are_checked() {
+        let n = 64;
+        let ring = Ring::try_new(n, &oracle::primes(n, 45, 2), &[]).expect("ring");
+        for degree in [8, 16, 32, 64] {
+            assert_eq!(ring.subring(degree).expect("a degree").n(), degree);
+        }
+        for degree in [0, 4, 24, 128] {
+            assert_eq!(
+                ring.subring(degree).expect_err("refused"),
+                Error::Subring { degree, n }
+            );
+        }
+    }
 
     #[test]
     fn digits_hold_more_primes_where_they_are_small() {

@@ -25,6 +25,10 @@ pub enum Use {
 
 /// A named vector of values with its encodings, one for each level and [`Use`] it has met.
 ///
+/// Values that repeat, `v[i + m] = v[i]` for a power of two `m`, are those of a polynomial in `X^(N/2m)`: one [period](Constant::period) of
+/// them is kept, encoded by transforms of `m` and `2m` words, and factors are stored in `2m` words a prime. So are equal values
+/// (m = 1).
+///
 /// Cloning shares values and encodings.
 #[derive(Clone)]
 pub struct Constant {
@@ -34,7 +38,9 @@ pub struct Constant {
 struct Inner {
     params: Params,
     name: String,
+    /// One period.
     values: Values,
+    period: usize,
     encodings: Vec<OnceLock<Poly<Ntt>>>,
     /// By level, for [`Use::LazyFactor`].
     lazy: Vec<OnceLock<PolyQp<Ntt>>>,
@@ -71,11 +77,27 @@ impl Values {
 impl Constant {
     pub(crate) fn new(params: &Params, name: &str, values: Values) -> Constant {
         let levels = usize::from(params.top().0) + 1;
+        let slots = params.slots();
+        let (period, values) = match values {
+            Values::Real(mut values) => {
+                let period = period(&values, 0.0, slots);
+                values.truncate(period);
+                values.shrink_to_fit();
+                (period, Values::Real(values))
+            }
+            Values::Complex(mut values) => {
+                let period = period(&values, Complex64::ZERO, slots);
+                values.truncate(period);
+                values.shrink_to_fit();
+                (period, Values::Complex(values))
+            }
+        };
         Constant {
             inner: Arc::new(Inner {
                 params: params.clone(),
                 name: name.to_owned(),
                 values,
+                period,
                 encodings: (0..levels * USES).map(|_| OnceLock::new()).collect(),
                 lazy: (0..levels).map(|_| OnceLock::new()).collect(),
             }),
@@ -88,10 +110,16 @@ impl Constant {
         &self.inner.name
     }
 
-    /// The values; slots beyond them are zero.
+    /// The values of one [period](Constant::period); those that are missing are zero.
     #[must_use]
     pub fn values(&self) -> &Values {
         &self.inner.values
+    }
+
+    /// The smallest power of two by which the values repeat in the slots.
+    #[must_use]
+    pub fn period(&self) -> usize {
+        self.inner.period
     }
 
     /// Bytes of the encodings made so far.
@@ -147,8 +175,46 @@ impl fmt::Debug for Constant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Constant")
             .field("name", &self.inner.name)
-            .field("len", &self.inner.values.len())
+            .field("period", &self.inner.period)
             .field("encoded_bytes", &self.encoded_bytes())
             .finish()
+    }
+}
+
+/// The smallest power of two by which `values`, filled up with `zero`, repeat in a power of two of slots.
+fn period<T: Copy + PartialEq>(values: &[T], zero: T, slots: usize) -> usize {
+    let mut period = slots;
+    while period > 1 {
+        let half = period / 2;
+        let (low, high) = values.split_at(half.min(values.len()));
+        let high = &high[..high.len().min(half)];
+        let (same, rest) = low.split_at(high.len());
+        if same != high || rest.iter().any(|x| *x != zero) {
+            break;
+        }
+        period = half;
+    }
+    period
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn periods_are_the_smallest(log in 0u32..6, len in 0usize..=32, flip in prop::option::of(0usize..32)) {
+            let slots = 32;
+            let mut values: Vec<f64> = (0..len).map(|i| (i % (1 << log)) as f64).collect();
+            if let Some(x) = flip.and_then(|i| values.get_mut(i)) {
+                *x = -1.0;
+            }
+            let slot = |i: usize| values.get(i).copied().unwrap_or(0.0);
+            let repeats = |m: usize| (0..slots).all(|i| slot(i) == slot(i % m));
+            let expected = (0..=5).map(|k| 1 << k).find(|m| repeats(*m));
+            prop_assert_eq!(Some(period(&values, 0.0, slots)), expected);
+        }
     }
 }

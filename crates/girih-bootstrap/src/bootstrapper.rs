@@ -80,15 +80,15 @@ impl Bootstrapper {
     pub fn prepare(&self) -> Result<()> {
         let top = self.plan.params().top().0;
         let last = self.plan.output_level().0 + self.to_slots.len() as u8;
+        let mut wanted = Vec::new();
         for (factors, top) in [(&self.to_coefficients, top), (&self.to_slots, last)] {
             for (k, factor) in factors.iter().enumerate() {
-                for (_, constant) in factor.iter().flat_map(|(_, terms)| terms) {
-                    let level = Level(top - k as u8);
-                    self.evaluator().prepare(constant, level, Use::LazyFactor)?;
-                }
+                let level = Level(top - k as u8);
+                let constants = factor.iter().flat_map(|(_, terms)| terms);
+                wanted.extend(constants.map(|(_, constant)| (constant, level, Use::LazyFactor)));
             }
         }
-        Ok(())
+        Ok(self.evaluator().prepare_all(&wanted)?)
     }
 
     /// The same values at [`BootstrapPlan::output_level`].

@@ -68,8 +68,8 @@ mod tests {
             let mut out = vec![7i64; n];
             let largest = round_reversed(&x, factor, &mut out);
             let expected = |k: usize| (x[bit_reversed(k, n)] * factor).round_ties_even();
-            for k in 0..n {
-                prop_assert_eq!(out[k] as f64, expected(k));
+            for (k, &got) in out.iter().enumerate() {
+                prop_assert_eq!(got as f64, expected(k));
             }
             let size = (0..n).map(|k| expected(k).abs()).fold(0.0, f64::max);
             prop_assert_eq!(largest, size);

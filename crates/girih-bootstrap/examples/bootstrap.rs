@@ -1,59 +1,38 @@
-//! One bootstrapping at N = 2^16 with 128-bit security: time, precision, keys.
+//! One bootstrapping of a preset, stage by stage: time, precision, keys.
 //!
-//! `cargo run --release -p girih-bootstrap --example bootstrap`
+//! `cargo run --release -p girih-bootstrap --example bootstrap -- [preset] [threads] [slots]`
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
-use girih_bootstrap::{BootstrapKeys, BootstrapPlan, Bootstrapper};
-use girih_ckks::{
-    Decryptor, Encoder, KeyGenerator, Params, ParamsSpec, Security, SymmetricEncryptor,
-};
-use girih_he::{KeyManifest, Level};
-use girih_polyfit::trigonometric::{ModularMethod, ModularReduction};
+use girih_bootstrap::{BootstrapKeys, Bootstrapper, Preset};
+use girih_ckks::{Decryptor, Encoder, KeyGenerator, SymmetricEncryptor};
+use girih_he::KeyManifest;
 use num_complex::Complex64;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let threads: usize = std::env::args().nth(1).map_or(Ok(1), |a| a.parse())?;
+type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+fn main() -> Outcome {
+    let mut arguments = std::env::args().skip(1);
+    let name = arguments.next().unwrap_or_else(|| "fast".into());
+    let threads: usize = arguments.next().map_or(Ok(1), |a| a.parse())?;
+    let slots: Option<usize> = arguments.next().map(|a| a.parse()).transpose()?;
+    let preset = Preset::by_name(&name)?.ok_or_else(|| format!("no preset {name:?}"))?;
+    let preset = match slots {
+        Some(slots) => preset.with_slots(slots),
+        None => preset,
+    };
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()?
-        .install(run)
+        .install(|| run(&preset))
 }
 
-fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let mut scale_bits = vec![40u8; 13];
-    scale_bits.extend([46, 52, 57]);
-    scale_bits.extend([57; 8]);
-    scale_bits.extend([57; 4]);
-    let linear_bits = [
-        (13, 39),
-        (14, 37),
-        (15, 34),
-        (24, 45),
-        (25, 47),
-        (26, 49),
-        (27, 51),
-    ];
-    let params = Params::try_new(ParamsSpec {
-        log_n: 16,
-        first_bits: 48,
-        scale_bits,
-        linear_bits: BTreeMap::from(linear_bits),
-        special_count: 10,
-        special_bits: 46,
-        security: Security::Bits128,
-    })?;
+fn run(preset: &Preset) -> Outcome {
+    let plan = preset.plan()?;
+    let params = plan.params().clone();
     println!("{params}");
-    let method = ModularMethod {
-        degree: 30,
-        doublings: 3,
-        arcsine: 1,
-    };
-    let reduction = ModularReduction::new(15, 1.1 / 256.0, method)?;
-    let plan = BootstrapPlan::try_new(&params, 4, reduction, 3, 32)?;
     let mut rng = ChaCha20Rng::from_seed([7; 32]);
     let secret = KeyGenerator::new(&params).secret_key(&mut rng);
     let start = Instant::now();
@@ -64,23 +43,26 @@ fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         keys.bytes() as f64 / 1e9,
         keys.evaluation.rotations().len()
     );
+    let period = plan.spec().slots;
+    let input = plan.input_level();
     let bootstrapper = Bootstrapper::try_new(plan, keys)?;
     let start = Instant::now();
     bootstrapper.prepare()?;
     println!("diagonals: {:.2} s", start.elapsed().as_secs_f64());
     let encoder = Encoder::new(&params);
     let unit = |rng: &mut ChaCha20Rng| rng.next_u64() as f64 / 2f64.powi(63) - 1.0;
-    let random: Vec<Complex64> = (0..params.slots())
+    let random: Vec<Complex64> = (0..period)
         .map(|_| Complex64::new(unit(&mut rng), unit(&mut rng)))
         .collect();
     for (name, values) in [
         ("random", random),
-        ("constant", vec![Complex64::new(1.0, 0.0); params.slots()]),
+        ("constant", vec![Complex64::ONE; period]),
     ] {
-        let scale = params.chain().scale(Level(0));
-        let plaintext = encoder.encode_complex(&values, Level(0), scale)?;
+        let values: Vec<Complex64> = values.into_iter().cycle().take(params.slots()).collect();
+        let scale = params.chain().scale(input);
+        let plaintext = encoder.encode_complex(&values, input, scale)?;
         let a = SymmetricEncryptor::new(&secret).encrypt(&plaintext, &mut rng)?;
-        for _ in 0..2 {
+        for _ in 0..3 {
             let start = Instant::now();
             let mut last = start;
             let b = bootstrapper.bootstrap_watched(&a, &mut |stage, _| {
@@ -89,11 +71,8 @@ fn run() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
             })?;
             let seconds = start.elapsed().as_secs_f64();
             let got = encoder.decode_complex(&Decryptor::new(&secret).decrypt(&b)?);
-            let errors: Vec<f64> = got
-                .iter()
-                .zip(&values)
-                .map(|(g, v)| (g - v).norm())
-                .collect();
+            let errors = got.iter().zip(&values).map(|(g, v)| (g - v).norm());
+            let errors: Vec<f64> = errors.collect();
             let mean = errors.iter().sum::<f64>() / errors.len() as f64;
             let worst = errors.iter().copied().fold(0.0, f64::max);
             println!(

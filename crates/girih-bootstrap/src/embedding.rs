@@ -16,14 +16,14 @@ use crate::Matrix;
 #[must_use]
 pub fn slots_to_coefficients(n: usize, groups: usize) -> Vec<Matrix> {
     let stages: Vec<Matrix> = lengths(n).rev().map(|len| inverse_stage(n, len)).collect();
-    merged(&stages, groups)
+    merged(n, &stages, groups)
 }
 
 /// From coefficients (bit-reversed) to slots, in `groups` factors, the first one applied first.
 #[must_use]
 pub fn coefficients_to_slots(n: usize, groups: usize) -> Vec<Matrix> {
     let stages: Vec<Matrix> = lengths(n).map(|len| forward_stage(n, len)).collect();
-    merged(&stages, groups)
+    merged(n, &stages, groups)
 }
 
 /// 2, 4, .., n
@@ -78,9 +78,13 @@ fn inverse_stage(n: usize, len: usize) -> Matrix {
     m
 }
 
-/// The stages multiplied out in `groups` products of nearly equal length; later ones are not longer.
-fn merged(stages: &[Matrix], groups: usize) -> Vec<Matrix> {
-    let groups = groups.clamp(1, stages.len().max(1));
+/// The stages multiplied out in `groups` products of nearly equal length, or one for each stage; later ones are not
+/// longer. One slot has no stage, and the identity.
+fn merged(n: usize, stages: &[Matrix], groups: usize) -> Vec<Matrix> {
+    if stages.is_empty() {
+        return vec![Matrix::from_diagonal(vec![Complex64::ONE; n])];
+    }
+    let groups = groups.clamp(1, stages.len());
     let (each, more) = (stages.len() / groups, stages.len() % groups);
     let mut rest = stages;
     (0..groups)

@@ -17,6 +17,22 @@ pub enum Error {
         /// Levels consumed, and one.
         needed: usize,
     },
+    /// Slots that a ciphertext cannot repeat.
+    #[error("{slots} slots: take a power of two up to {most}")]
+    Slots {
+        /// Slots asked for.
+        slots: usize,
+        /// Slots of a ciphertext.
+        most: usize,
+    },
+    /// A sparse secret of an impossible weight.
+    #[error("a sparse secret of weight {weight}: take 1 to {most}")]
+    Weight {
+        /// The weight asked for.
+        weight: usize,
+        /// The ring degree.
+        most: usize,
+    },
     /// A plan of other parameters than the keys.
     #[error("the plan, the keys and the evaluator belong to different parameters")]
     ParamsMismatch,

@@ -40,7 +40,7 @@ impl BootstrapKeys {
             *at = (*at).max(level);
         }
         let evaluation = keygen.evaluation_keys(secret, &manifest, rng)?;
-        let encapsulation = keygen.encapsulation_keys(secret, plan.weight(), rng)?;
+        let encapsulation = keygen.encapsulation_keys(secret, plan.spec().weight, rng)?;
         Ok(BootstrapKeys {
             evaluation: Arc::new(evaluation),
             encapsulation: Arc::new(encapsulation),

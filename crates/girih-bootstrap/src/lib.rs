@@ -4,12 +4,17 @@
 mod bootstrapper;
 pub mod embedding;
 mod error;
+mod factor;
 mod keys;
 mod matrix;
 mod plan;
+mod preset;
+mod spec;
 
 pub use bootstrapper::{Bootstrapper, Stage};
 pub use error::{Error, Result};
 pub use keys::BootstrapKeys;
 pub use matrix::Matrix;
 pub use plan::BootstrapPlan;
+pub use preset::Preset;
+pub use spec::{BootstrapSpec, Order, Refinement};

@@ -33,6 +33,36 @@ impl Matrix {
         &self.diagonals
     }
 
+    /// The diagonal of an offset modulo n, if it is not zero.
+    #[must_use]
+    pub fn diagonal(&self, offset: isize) -> Option<&[Complex64]> {
+        let d = offset.rem_euclid(self.n as isize) as usize;
+        self.diagonals.get(&d).map(Vec::as_slice)
+    }
+
+    /// The matrix of one diagonal, at offset 0.
+    #[must_use]
+    pub fn from_diagonal(diagonal: Vec<Complex64>) -> Matrix {
+        Matrix {
+            n: diagonal.len(),
+            diagonals: [(0, diagonal)].into(),
+        }
+    }
+
+    /// The matrix on vectors of twice the length that acts on those of period n as this one; it commutes with
+    /// the rotation by n.
+    #[must_use]
+    pub fn repeated(&self) -> Matrix {
+        let n = self.n;
+        let far = |d: usize| if 2 * d > n { d + n } else { d };
+        let twice = |d: &Vec<Complex64>| [d.as_slice(), d.as_slice()].concat();
+        let diagonals = self.diagonals.iter().map(|(&d, v)| (far(d), twice(v)));
+        Matrix {
+            n: 2 * n,
+            diagonals: diagonals.collect(),
+        }
+    }
+
     /// Adds `value` at row `i` and column `i + offset`.
     pub(crate) fn add(&mut self, i: usize, offset: isize, value: Complex64) {
         let d = offset.rem_euclid(self.n as isize) as usize;

@@ -203,7 +203,9 @@ mod tests {
             .encrypt(&plaintext, &mut rng)
             .expect("own plaintext");
         let eval = Evaluator::new(EvaluationKeys::empty(&params));
-        let raised = eval.raise_modulus(&a, Some(&keys)).expect("level 0");
+        let raised = eval
+            .raise_modulus(&a, params.top(), Some(&keys))
+            .expect("level 0");
         // c0 + c1 s at the top, coefficient by coefficient modulo the first prime of level 0: the message again.
         let ring = params.ring();
         let phase = |c: &Ciphertext| {
@@ -229,6 +231,9 @@ mod tests {
             .collect();
         assert!(integers.iter().all(|i| i.abs() < 16), "{integers:?}");
         assert!(integers.iter().any(|i| *i != 0));
-        assert!(eval.raise_modulus(&raised, Some(&keys)).is_err());
+        assert!(
+            eval.raise_modulus(&raised, params.top(), Some(&keys))
+                .is_err()
+        );
     }
 }

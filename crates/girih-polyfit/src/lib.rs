@@ -19,7 +19,6 @@ mod function;
 mod interval;
 pub mod inverse_sqrt;
 pub mod least_squares;
-pub mod overflow;
 pub mod piecewise;
 pub mod plan;
 mod polynomial;
@@ -27,7 +26,6 @@ pub mod published;
 pub mod reciprocal;
 mod relative;
 pub mod remez;
-pub mod rounding;
 pub mod trigonometric;
 
 pub use accuracy::{Accuracy, max_error};

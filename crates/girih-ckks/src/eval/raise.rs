@@ -7,18 +7,19 @@ use super::{Evaluator, scheme};
 use crate::{Ciphertext, EncapsulationKeys};
 
 impl Evaluator {
-    /// A ciphertext of level 0 as one of the top level: the coefficients of its message become `m + q_0 I` for a
+    /// A ciphertext of level 0 as one of a higher level: the coefficients of its message become `m + q_0 I` for a
     /// polynomial `I` of small integers, `q_0` being the modulus of level 0.
     ///
-    /// The result counts as canonical at the top: a slot holds `(m + q_0 I) / scale(top)`, for `m` at `scale(0)`. With
+    /// The result counts as canonical at its level: a slot holds `(m + q_0 I) / scale(level)`, for `m` at `scale(0)`. With
     /// encapsulation by a secret of weight `h` the integers are below about `6 sqrt(h / 12)` in magnitude, without it
     /// below `6 sqrt(N / 18)`. Cost: one key switch at the bottom and one at the top, `2 l` transforms.
     ///
     /// # Errors
-    /// A ciphertext above level 0 or at the product scale; keys of other parameters.
+    /// A ciphertext above level 0 or at the product scale; a level above the top; keys of other parameters.
     pub fn raise_modulus(
         &self,
         a: &Ciphertext,
+        level: Level,
         keys: Option<&EncapsulationKeys>,
     ) -> Result<Ciphertext> {
         let op = "raise_modulus";
@@ -36,15 +37,22 @@ impl Evaluator {
                 "the encapsulation keys belong to other parameters",
             ));
         }
-        let (ring, top) = (self.ring(), self.params.top());
-        let limbs = self.params.chain().limbs(top);
+        if level > self.params.top() {
+            return Err(Error::LevelMismatch {
+                op,
+                lhs: level,
+                rhs: self.params.top(),
+            });
+        }
+        let ring = self.ring();
+        let limbs = self.params.chain().limbs(level);
         let raise = |c: Poly<Ntt>| c.into_coeff(ring).extended(limbs, ring).into_ntt(ring);
         let [c0, c1] = match keys {
             None => [raise(a.c0().clone()), raise(a.c1().clone())],
             Some(keys) => keys.leave(&keys.enter(a).map(raise)),
         };
         let state = State {
-            level: top,
+            level,
             product: false,
         };
         Ok(self.wrap(c0, c1, state))

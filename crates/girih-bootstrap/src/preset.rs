@@ -1,0 +1,184 @@
+//! Named sets: parameters and specification together, each with 128-bit security and a sparse secret of weight 32.
+
+use girih_ckks::{Params, ParamsSpec, Security};
+use girih_he::SlotValues;
+use girih_polyfit::trigonometric::{ModularMethod, ModularReduction};
+
+use crate::{BootstrapPlan, BootstrapSpec, Order, Refinement, Result};
+
+/// Largest `|I|` with a sparse secret of weight 32.
+const BOUND: usize = 15;
+/// Weight of the sparse secret.
+const WEIGHT: usize = 32;
+/// By how much a message may miss its bound: the noise that it has collected.
+const MARGIN: f64 = 1.1;
+
+/// A named set: parameters, and what a bootstrapping over them does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preset {
+    /// The name.
+    pub name: &'static str,
+    /// In a sentence, what it is for.
+    pub purpose: &'static str,
+    /// The parameters.
+    pub params: ParamsSpec,
+    /// The bootstrapping.
+    pub spec: BootstrapSpec,
+}
+
+/// The levels of a chain by stage, from the bottom up.
+struct Chain<'a> {
+    log_n: u8,
+    /// Bits of `q_0`.
+    first: u8,
+    /// Levels of the application and bits of its scale.
+    application: (usize, u8),
+    /// Bits consumed by the factors to slots, and the scales above them.
+    to_slots: &'a [(u8, u8)],
+    /// Scales above the levels of the reduction.
+    reduction: &'a [u8],
+    /// Bits consumed by the factors to coefficients, all at the last scale of the reduction.
+    to_coefficients: &'a [u8],
+    /// Count and bits of the special primes.
+    special: (u8, u8),
+}
+
+impl Chain<'_> {
+    fn params(&self) -> ParamsSpec {
+        let (levels, bits) = self.application;
+        let mut scale_bits = vec![bits; levels + 1];
+        let mut linear_bits = std::collections::BTreeMap::new();
+        for &(consumed, above) in self.to_slots {
+            linear_bits.insert(scale_bits.len() as u8, consumed);
+            scale_bits.push(above);
+        }
+        scale_bits.extend(self.reduction);
+        let scale = scale_bits.last().copied().unwrap_or(bits);
+        for &consumed in self.to_coefficients {
+            linear_bits.insert(scale_bits.len() as u8, consumed);
+            scale_bits.push(scale);
+        }
+        ParamsSpec {
+            log_n: self.log_n,
+            first_bits: self.first,
+            scale_bits,
+            linear_bits,
+            special_count: self.special.0,
+            special_bits: self.special.1,
+            security: Security::Bits128,
+        }
+    }
+
+    fn spec(&self, arcsine: usize, babies: usize) -> Result<BootstrapSpec> {
+        let method = ModularMethod {
+            degree: 30,
+            doublings: 3,
+            arcsine,
+        };
+        let ratio = f64::from(self.first - self.application.1).exp2();
+        Ok(BootstrapSpec {
+            slots: 1 << (self.log_n - 1),
+            values: SlotValues::Complex,
+            order: Order::RaiseFirst,
+            to_coefficients: self.to_coefficients.len(),
+            reduction: ModularReduction::new(BOUND, MARGIN / ratio, method)?,
+            to_slots: self.to_slots.len(),
+            weight: WEIGHT,
+            babies,
+            refinement: None,
+        })
+    }
+}
+
+/// 32768 slots at N = 2^16, 12 levels of 40 bits left: the fastest.
+const FAST: Chain<'_> = Chain {
+    log_n: 16,
+    first: 48,
+    application: (12, 40),
+    to_slots: &[(39, 46), (37, 52), (34, 57)],
+    reduction: &[57; 8],
+    to_coefficients: &[45, 47, 49, 51],
+    special: (10, 46),
+};
+
+impl Preset {
+    /// 32768 slots at N = 2^16 with 12 levels of 40 bits left: the fastest.
+    ///
+    /// # Errors
+    /// None but those of a fit that does not converge.
+    pub fn fast() -> Result<Preset> {
+        Ok(Preset {
+            name: "fast",
+            purpose: "the least time",
+            params: FAST.params(),
+            spec: FAST.spec(1, 8)?,
+        })
+    }
+
+    /// As [`fast`](Self::fast) with half of the baby steps: fewer keys, more time.
+    ///
+    /// # Errors
+    /// As [`fast`](Self::fast).
+    pub fn small_keys() -> Result<Preset> {
+        Ok(Preset {
+            name: "small-keys",
+            purpose: "the least memory",
+            params: FAST.params(),
+            spec: FAST.spec(1, 4)?,
+        })
+    }
+
+    /// As [`fast`](Self::fast), twice: the error is bootstrapped again, so that every message, constant ones
+    /// as well, keeps what the scale of the application holds. 10 levels left.
+    ///
+    /// # Errors
+    /// As [`fast`](Self::fast).
+    pub fn high_precision() -> Result<Preset> {
+        let spec = BootstrapSpec {
+            refinement: Some(Refinement { bits: 10 }),
+            ..FAST.spec(1, 8)?
+        };
+        Ok(Preset {
+            name: "high-precision",
+            purpose: "the least error, for messages of every shape",
+            params: FAST.params(),
+            spec,
+        })
+    }
+
+    /// All presets.
+    ///
+    /// # Errors
+    /// As [`fast`](Self::fast).
+    pub fn all() -> Result<Vec<Preset>> {
+        Ok(vec![
+            Preset::fast()?,
+            Preset::small_keys()?,
+            Preset::high_precision()?,
+        ])
+    }
+
+    /// The preset of a name.
+    ///
+    /// # Errors
+    /// As [`fast`](Self::fast); `None` if there is none of that name.
+    pub fn by_name(name: &str) -> Result<Option<Preset>> {
+        Ok(Preset::all()?.into_iter().find(|p| p.name == name))
+    }
+
+    /// The same bootstrapping for ciphertexts whose slots repeat after `slots`.
+    #[must_use]
+    pub fn with_slots(mut self, slots: usize) -> Preset {
+        self.spec.slots = slots;
+        self
+    }
+
+    /// The plan.
+    ///
+    /// # Errors
+    /// Slots that are no power of two up to N/2.
+    pub fn plan(&self) -> Result<BootstrapPlan> {
+        let params = Params::try_new(self.params.clone()).map_err(girih_ckks::Error::from)?;
+        BootstrapPlan::try_new(&params, self.spec.clone())
+    }
+}

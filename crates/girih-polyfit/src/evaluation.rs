@@ -10,7 +10,7 @@
 use std::fmt;
 
 use crate::plan::free_leading;
-use crate::{Basis, Error, Interval, PlanCounts, Polynomial, PolynomialPlan, Result};
+use crate::{Basis, Dd, Error, Interval, PlanCounts, Polynomial, PolynomialPlan, Result};
 
 /// Leading coefficients below this share of all are not divided out: the values would grow by its inverse.
 const NEGLIGIBLE: f64 = 1.0 / (1 << 20) as f64;
@@ -192,6 +192,23 @@ impl EvaluationPlan {
                 Step::Product(v, w) => values[v.0] * values[w.0],
                 Step::Affine { terms, constant } => {
                     terms.iter().map(|(v, c)| c * values[v.0]).sum::<f64>() + constant
+                }
+            };
+            values.push(value);
+        }
+        values[self.steps.len()]
+    }
+
+    /// The value at `u` in double-double arithmetic, in the clear.
+    pub(crate) fn eval_unit_dd(&self, u: Dd) -> Dd {
+        let mut values = Vec::with_capacity(self.steps.len() + 1);
+        values.push(u);
+        for step in &self.steps {
+            let value = match step {
+                Step::Polynomial { of, polynomial, .. } => polynomial.eval_unit_dd(values[of.0]),
+                Step::Product(v, w) => values[v.0] * values[w.0],
+                Step::Affine { terms, constant } => {
+                    terms.iter().map(|(v, c)| values[v.0] * *c).sum::<Dd>() + *constant
                 }
             };
             values.push(value);

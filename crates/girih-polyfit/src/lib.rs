@@ -19,6 +19,7 @@ mod function;
 mod interval;
 pub mod inverse_sqrt;
 pub mod least_squares;
+pub mod overflow;
 pub mod piecewise;
 pub mod plan;
 mod polynomial;
@@ -26,6 +27,7 @@ pub mod published;
 pub mod reciprocal;
 mod relative;
 pub mod remez;
+pub mod rounding;
 pub mod trigonometric;
 
 pub use accuracy::{Accuracy, max_error};

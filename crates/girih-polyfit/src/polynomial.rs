@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Error, Interval, Result};
+use crate::{Dd, Error, Interval, Result};
 
 /// Largest degree of any polynomial of this crate.
 pub const MAX_DEGREE: usize = 1023;
@@ -130,6 +130,23 @@ impl Polynomial {
                 .rev()
                 .fold(0.0, |acc, &c| acc.mul_add(x, c)),
             Basis::Chebyshev => clenshaw(&self.coefficients, self.interval.to_unit(x)),
+        }
+    }
+
+    /// `p` in double-double arithmetic at the argument that its basis reads: `x` in powers, `u` in the Chebyshev basis.
+    pub(crate) fn eval_unit_dd(&self, u: Dd) -> Dd {
+        match self.basis {
+            Basis::Power => {
+                let horner = |acc: Dd, &c: &f64| acc * u + c;
+                self.coefficients.iter().rev().fold(Dd::ZERO, horner)
+            }
+            Basis::Chebyshev => {
+                let (mut b1, mut b2) = (Dd::ZERO, Dd::ZERO);
+                for &c in self.coefficients[1..].iter().rev() {
+                    (b1, b2) = (u * b1 * 2.0 - b2 + c, b1);
+                }
+                u * b1 - b2 + self.coefficients[0]
+            }
         }
     }
 

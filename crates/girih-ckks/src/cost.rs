@@ -13,7 +13,7 @@ use girih_he::{HeProfile, Level, NoiseProfile, Primitive};
 use girih_rns::sample::SIGMA;
 use girih_rns::{Coeff, Poly, digit_ranges};
 
-use crate::Params;
+use crate::{Params, Storage, key_bytes};
 
 /// Nanoseconds per row of N words on one thread, and the threads that share the rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -297,9 +297,7 @@ pub fn profile(params: &Params, speed: &MachineSpeed) -> HeProfile {
         lazy_plaintext_bytes: limbs().map(|l| (l + special as u64) * row).collect(),
         key_bytes: chain
             .iter()
-            .map(|(level, info)| {
-                2 * params.digits(level) as u64 * (info.limbs + special) as u64 * row
-            })
+            .map(|(level, _)| key_bytes(params, level, Storage::default()) as u64)
             .collect(),
         noise: noise_profile(params),
     }

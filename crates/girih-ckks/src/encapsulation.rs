@@ -11,7 +11,7 @@
 
 use girih_he::Level;
 use girih_ntt::primes;
-use girih_rns::{Coeff, Ntt, PolyQp, Ring, Then, sample};
+use girih_rns::{Coeff, Ntt, PolyQp, Ring, Storage, Then, sample};
 use rand_core::CryptoRng;
 
 use crate::keygen::{KeySeeds, gadget};
@@ -137,7 +137,7 @@ fn encrypt(
     level: Level,
     seeds: &KeySeeds,
 ) -> SwitchingKey {
-    let halves = gadget(
+    let b = gadget(
         ring,
         limbs,
         under,
@@ -147,7 +147,7 @@ fn encrypt(
             kernels.mul_scalar_acc(q, row, from.row(index), p);
         },
     );
-    SwitchingKey::assemble(level, seeds.public, halves)
+    SwitchingKey::over(ring, limbs, level, seeds.public, b, Storage::default())
 }
 
 /// The primes of level 0, and as many of the same size that no other modulus uses, with a few bits more.

@@ -3,14 +3,14 @@
 use girih_he::{KeyManifest, Level, Rotation};
 use girih_ntt::{Kernels, Modulus, Permutation, ShoupPair};
 use girih_rns::sample::{self, Seed};
-use girih_rns::{GaloisElement, Ntt, PolyQp, Ring, digit_ranges, par};
+use girih_rns::{GaloisElement, Ntt, PolyQp, Ring, Storage, digit_ranges, expand_row, par};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::keys::{
     EvaluationKeys, GaloisKey, KeyId, PublicKey, RelinearizationKey, SecretKey, SwitchingKey,
-    expand_row,
 };
+use crate::manifest::wanted;
 use crate::{Error, Params, Result};
 
 /// Makes keys under one parameter set.
@@ -28,9 +28,6 @@ pub(crate) struct KeySeeds {
     pub(crate) public: Seed,
     noise: Zeroizing<Seed>,
 }
-
-/// The halves `b` and `a` of some pairs.
-pub(crate) type Halves = (Vec<PolyQp<Ntt>>, Vec<PolyQp<Ntt>>);
 
 impl KeySeeds {
     pub(crate) fn draw<R: CryptoRng + ?Sized>(rng: &mut R) -> KeySeeds {
@@ -68,15 +65,16 @@ impl KeyGenerator {
         let seeds = KeySeeds::draw(rng);
         let limbs = self.params.ring().q_len();
         let ring = self.params.ring();
-        let (b, a) = hide(ring, secret.poly(), None, limbs, 1, &seeds, |_, _, _| {});
-        let (b, a) = b.into_iter().zip(a).next().expect("one pair was asked for");
-        Ok(PublicKey::assemble(&self.params, seeds.public, b, a))
+        let b = hide(ring, secret.poly(), None, limbs, 1, &seeds, |_, _, _| {});
+        let b = b.into_iter().next().expect("one half was asked for");
+        Ok(PublicKey::from_parts(&self.params, seeds.public, b))
     }
 
     /// The evaluation keys of a manifest, each truncated to its level.
     ///
     /// Cost of a key at a level of `l` limbs: `d (l + K)` transforms and the expansion of as many rows. Keys are made in
-    /// parallel on rayon's current pool.
+    /// parallel on rayon's current pool. Memory: the keys ([`planned_keys`](crate::planned_keys) says how much), and
+    /// `d + 1` rows for each thread.
     ///
     /// # Errors
     /// The secret belongs to other parameters, or a level is above the top.
@@ -87,22 +85,8 @@ impl KeyGenerator {
         rng: &mut R,
     ) -> Result<EvaluationKeys> {
         self.check(secret)?;
-        let slots = self.params.slots();
-        let rotations = manifest
-            .rotations
-            .iter()
-            .filter(|(r, _)| !r.is_identity(slots))
-            .map(|(r, level)| (KeyId::Rotation(r.normalized(slots)), *level));
-        let wanted: Vec<(KeyId, Level, KeySeeds)> = manifest
-            .relinearization
-            .map(|level| (KeyId::Relinearization, level))
+        let wanted: Vec<(KeyId, Level, KeySeeds)> = wanted(&self.params, manifest)
             .into_iter()
-            .chain(rotations)
-            .chain(
-                manifest
-                    .conjugation
-                    .map(|level| (KeyId::Conjugation, level)),
-            )
             .map(|(id, level)| (id, level, KeySeeds::draw(rng)))
             .collect();
         for (_, level, _) in &wanted {
@@ -141,7 +125,7 @@ impl KeyGenerator {
     fn key(&self, secret: &SecretKey, id: KeyId, level: Level, seeds: &KeySeeds) -> SwitchingKey {
         let (ring, limbs) = (self.params.ring(), self.params.chain().limbs(level));
         let s = secret.poly();
-        let halves = match element(&self.params, id) {
+        let b = match element(&self.params, id) {
             None => gadget(ring, limbs, s, None, seeds, |q, kernels, p, index, row| {
                 // (P s) s
                 let mut square = ring.pool().secret(ring.n());
@@ -162,11 +146,11 @@ impl KeyGenerator {
                 )
             }
         };
-        SwitchingKey::assemble(level, seeds.public, halves)
+        SwitchingKey::over(ring, limbs, level, seeds.public, b, Storage::default())
     }
 }
 
-/// A gadget encryption under `s` over `limbs` limbs and P, or what an automorphism makes of it.
+/// The first halves of a gadget encryption under `s` over `limbs` limbs and P, or of what an automorphism makes of it.
 /// `add(q, kernels, P, index, row)` adds P times the secret that is encrypted to a row of prime `index`.
 pub(crate) fn gadget(
     ring: &Ring,
@@ -175,7 +159,7 @@ pub(crate) fn gadget(
     automorphism: Option<&Permutation>,
     seeds: &KeySeeds,
     add: impl Fn(&Modulus, &Kernels, ShoupPair, usize, &mut [u64]) + Sync + Send,
-) -> Halves {
+) -> Vec<PolyQp<Ntt>> {
     let digits: Vec<_> = digit_ranges(ring, limbs).collect();
     hide(
         ring,
@@ -198,10 +182,11 @@ pub(crate) fn gadget(
     )
 }
 
-/// `count` pairs `(-a s + e, a)` over `limbs` limbs and P, where `a` is the expansion of digit `d`, `e` fresh Gaussian
-/// noise and `s` is moved by the automorphism; `add(d, index, row)` adds to a row of the first half.
+/// `count` times `-a s + e` over `limbs` limbs and P, where `a` is the expansion of digit `d`, `e` fresh Gaussian
+/// noise and `s` is moved by the automorphism; `add(d, index, row)` adds to a row.
 ///
-/// The rows of one prime of all pairs are made together, while that of the secret is in cache.
+/// The rows of one prime of all digits are made together, while that of the secret is in cache. Memory beyond the
+/// result: the noise, a row for each digit, and a row of `a` for each thread.
 fn hide(
     ring: &Ring,
     s: &PolyQp<Ntt>,
@@ -210,14 +195,14 @@ fn hide(
     count: usize,
     seeds: &KeySeeds,
     add: impl Fn(usize, usize, &mut [u64]) + Sync + Send,
-) -> Halves {
+) -> Vec<PolyQp<Ntt>> {
     let noise = par::map((0..count).collect(), |d: usize| {
         sample::gaussian_row(&seeds.noise, d as u64, ring.n())
     });
-    let mut b = PolyQp::many_from_fn(ring, limbs, 2 * count, |index, rows| {
+    let expander = sample::expander(&seeds.public);
+    PolyQp::many_from_fn(ring, limbs, count, |index, b| {
         let table = ring.table(index);
         let (kernels, q) = (table.kernels(), table.modulus());
-        let (b, a) = rows.split_at_mut(count);
         for (row, e) in b.iter_mut().zip(&noise) {
             kernels.scale_i64(q, row, e, q.shoup(1));
         }
@@ -225,17 +210,16 @@ fn hide(
         if automorphism.is_some() {
             fetch(s.row(index));
         }
-        for (d, (b, a)) in b.iter_mut().zip(a).enumerate() {
-            expand_row(ring, &seeds.public, d, index, a);
+        let mut a = ring.pool().unfilled(ring.n());
+        for (d, b) in b.iter_mut().enumerate() {
+            expand_row(&expander, ring, d, index, &mut a);
             match automorphism {
-                None => kernels.mul_sub(q, b, s.row(index), a),
-                Some(p) => kernels.permute_mul_sub(q, b, s.row(index), p, a),
+                None => kernels.mul_sub(q, b, s.row(index), &a),
+                Some(p) => kernels.permute_mul_sub(q, b, s.row(index), p, &a),
             }
             add(d, index, b);
         }
-    });
-    let a = b.split_off(count);
-    (b, a)
+    })
 }
 
 /// Reads a row in order, so that it comes from memory as a stream; in the order of an automorphism, one cache line
@@ -289,12 +273,13 @@ mod tests {
         let (secret, GaloisKey { element, key }) = rotation_key(&params, level, 1);
         let s = secret.poly().truncated(limbs, ring);
         let moved = s.automorphism(element.inverse(), ring);
+        let a = key.vector().expanded(ring);
         for (d, range) in digit_ranges(ring, limbs).enumerate() {
             let mut hidden = PolyQp::<Ntt>::zero(ring, limbs);
             hidden.add_p_times_range_assign(&s, range, ring);
-            let mut noise = key.a()[d].clone();
+            let mut noise = a[d].clone();
             noise.mul_assign(&moved, ring);
-            noise.add_assign(&key.b()[d], ring);
+            noise.add_assign(&key.vector().b()[d], ring);
             noise.sub_assign(&hidden, ring);
             let noise = noise.into_coeff(ring);
             let centred = |r: usize| {
@@ -334,11 +319,13 @@ mod tests {
         let ring = params.ring();
         let [low, high] = [Level(2), Level(6)].map(|level| rotation_key(&params, level, 1).1.key);
         let limbs = params.chain().limbs(Level(2));
-        for (low, high) in low.a().iter().zip(high.a()) {
-            assert_eq!(*low, high.truncated(limbs, ring));
-        }
-        for (low, high) in low.b().iter().zip(high.b()) {
-            assert_eq!(*low, high.truncated(limbs, ring));
+        let halves = |key: &SwitchingKey| {
+            let vector = key.vector();
+            vector.expanded(ring).into_iter().zip(vector.b().to_vec())
+        };
+        for (low, high) in halves(&low).zip(halves(&high)) {
+            assert_eq!(low.0, high.0.truncated(limbs, ring));
+            assert_eq!(low.1, high.1.truncated(limbs, ring));
         }
     }
 }

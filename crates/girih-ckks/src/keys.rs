@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use girih_he::{KeyManifest, Level, Rotation};
-use girih_rns::sample::{Seed, uniform_row};
-use girih_rns::{Coeff, GaloisElement, Ntt, PolyQp, Ring, digit_count};
+use girih_rns::sample::{Seed, expander};
+use girih_rns::{
+    Coeff, GadgetVector, GaloisElement, Ntt, PolyQp, Ring, Storage, digit_count, expand_row,
+};
 use zeroize::Zeroizing;
 
 use crate::Params;
@@ -103,19 +105,12 @@ impl PublicKey {
     #[must_use]
     pub fn from_parts(params: &Params, seed: Seed, b: PolyQp<Ntt>) -> PublicKey {
         let ring = params.ring();
-        let a = expand(ring, &seed, 0, ring.q_len());
-        PublicKey::assemble(params, seed, b, a)
-    }
-
-    /// The key with both halves, `a` being the expansion of the seed.
-    pub(crate) fn assemble(
-        params: &Params,
-        seed: Seed,
-        b: PolyQp<Ntt>,
-        a: PolyQp<Ntt>,
-    ) -> PublicKey {
-        let limbs = params.ring().q_len();
+        let limbs = ring.q_len();
         assert_eq!(b.limbs(), limbs, "a public key is over all primes");
+        let expander = expander(&seed);
+        let a = PolyQp::from_fn(ring, limbs, |index, row| {
+            expand_row(&expander, ring, 0, index, row);
+        });
         PublicKey {
             params: params.clone(),
             seed,
@@ -153,17 +148,16 @@ impl PublicKey {
 /// `(b_d, a_d) = (-a_d s + e_d + P g_d s', a_d)` over the limbs of its level and P, where `g_d` is 1 modulo the
 /// primes of digit `d` and 0 modulo the others.
 ///
-/// Serves its level and every level below. `a` is expanded from a seed when the key is made or read.
+/// Serves its level and every level below. `a` is the expansion of a seed, and kept as [`Storage`] says: as the seed, or
+/// as polynomials, which takes twice the memory.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SwitchingKey {
     level: Level,
-    seed: Seed,
-    b: Vec<PolyQp<Ntt>>,
-    a: Vec<PolyQp<Ntt>>,
+    vector: GadgetVector,
 }
 
 impl SwitchingKey {
-    /// The key with halves `b`; the halves `a` are expanded from the seed.
+    /// The key with halves `b`; the halves `a` are those of the seed.
     ///
     /// # Panics
     /// If the number of digits or of limbs is not that of the level.
@@ -173,8 +167,21 @@ impl SwitchingKey {
         level: Level,
         seed: Seed,
         b: Vec<PolyQp<Ntt>>,
+        storage: Storage,
     ) -> SwitchingKey {
-        let (ring, limbs) = (params.ring(), params.chain().limbs(level));
+        let limbs = params.chain().limbs(level);
+        SwitchingKey::over(params.ring(), limbs, level, seed, b, storage)
+    }
+
+    /// As [`from_parts`](SwitchingKey::from_parts) over the first `limbs` primes of a ring.
+    pub(crate) fn over(
+        ring: &Ring,
+        limbs: usize,
+        level: Level,
+        seed: Seed,
+        b: Vec<PolyQp<Ntt>>,
+        storage: Storage,
+    ) -> SwitchingKey {
         assert_eq!(
             b.len(),
             digit_count(ring, limbs),
@@ -184,19 +191,8 @@ impl SwitchingKey {
             b.iter().all(|b| b.limbs() == limbs),
             "a key has the limbs of its level"
         );
-        let a = (0..b.len())
-            .map(|d| expand(ring, &seed, d, limbs))
-            .collect();
-        SwitchingKey { level, seed, b, a }
-    }
-
-    /// The key with both halves of every digit, `a` being the expansion of the seed.
-    pub(crate) fn assemble(
-        level: Level,
-        seed: Seed,
-        (b, a): (Vec<PolyQp<Ntt>>, Vec<PolyQp<Ntt>>),
-    ) -> SwitchingKey {
-        SwitchingKey { level, seed, b, a }
+        let vector = GadgetVector::new(ring, seed, b, storage);
+        SwitchingKey { level, vector }
     }
 
     /// The highest level the key serves.
@@ -205,32 +201,23 @@ impl SwitchingKey {
         self.level
     }
 
-    /// The seed of the uniform halves.
+    /// The pairs `(b_d, a_d)`.
     #[must_use]
-    pub fn seed(&self) -> &Seed {
-        &self.seed
+    pub fn vector(&self) -> &GadgetVector {
+        &self.vector
     }
 
-    /// The halves `b`, one per digit.
+    /// The same key kept in another way.
     #[must_use]
-    pub fn b(&self) -> &[PolyQp<Ntt>] {
-        &self.b
+    pub fn stored(self, params: &Params, storage: Storage) -> SwitchingKey {
+        let vector = self.vector.stored(params.ring(), storage);
+        SwitchingKey { vector, ..self }
     }
 
-    /// The uniform halves, one per digit.
-    #[must_use]
-    pub fn a(&self) -> &[PolyQp<Ntt>] {
-        &self.a
-    }
-
-    /// Bytes in memory; a serialised key takes about half.
+    /// Bytes in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.b
-            .iter()
-            .chain(&self.a)
-            .map(|p| 8 * p.rows().len())
-            .sum()
+        self.vector.bytes()
     }
 }
 
@@ -238,7 +225,7 @@ impl fmt::Debug for SwitchingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SwitchingKey")
             .field("level", &self.level)
-            .field("digits", &self.b.len())
+            .field("vector", &self.vector)
             .finish_non_exhaustive()
     }
 }
@@ -338,6 +325,27 @@ impl EvaluationKeys {
         }
     }
 
+    /// The same keys, each kept as `storage` says.
+    #[must_use]
+    pub fn stored(mut self, storage: impl Fn(KeyId) -> Storage) -> EvaluationKeys {
+        let params = &self.params;
+        let kept = |key: SwitchingKey, id| key.stored(params, storage(id));
+        let galois = |key: GaloisKey, id| GaloisKey {
+            key: kept(key.key, id),
+            ..key
+        };
+        self.relinearization = self
+            .relinearization
+            .map(|key| RelinearizationKey(kept(key.0, KeyId::Relinearization)));
+        self.conjugation = self.conjugation.map(|key| galois(key, KeyId::Conjugation));
+        self.rotations = self
+            .rotations
+            .into_iter()
+            .map(|(r, key)| (r, galois(key, KeyId::Rotation(r))))
+            .collect();
+        self
+    }
+
     /// Bytes in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
@@ -348,18 +356,4 @@ impl EvaluationKeys {
             .map(|k| k.key.bytes());
         galois.sum::<usize>() + self.relinearization.as_ref().map_or(0, |k| k.0.bytes())
     }
-}
-
-/// The uniform polynomial of digit `digit` of a seed. Every row has a stream of its own, so a key of a
-/// lower level is the prefix of one of a higher level.
-pub(crate) fn expand(ring: &Ring, seed: &Seed, digit: usize, limbs: usize) -> PolyQp<Ntt> {
-    PolyQp::from_fn(ring, limbs, |index, row| {
-        expand_row(ring, seed, digit, index, row);
-    })
-}
-
-/// The row of prime `index` of [`expand`].
-pub(crate) fn expand_row(ring: &Ring, seed: &Seed, digit: usize, index: usize, row: &mut [u64]) {
-    let stream = ((digit as u64) << 32) | index as u64;
-    uniform_row(seed, stream, ring.modulus(index).value(), row);
 }

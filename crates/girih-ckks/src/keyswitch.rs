@@ -18,7 +18,7 @@ pub(crate) type Pair = [Poly<Ntt>; 2];
 ///
 /// Cost: `l` inverse and `d (l + K) - l` forward transforms.
 pub(crate) fn switch_qp(c: &Poly<Ntt>, key: &SwitchingKey, ring: &Ring) -> PairQp {
-    Digits::new(c, ring).inner_product(key.b(), key.a(), ring)
+    Digits::new(c, ring).inner_product(key.vector(), ring)
 }
 
 /// `(u_0, u_1)` over Q with `u_0 + u_1 s = c s' + small`, and what follows in the same pass: a sum, a
@@ -31,7 +31,7 @@ pub(crate) fn switch<'a>(
     then: Then<'_>,
     ring: &Ring,
 ) -> Pair {
-    Digits::new(c, ring).product_divided(key.b(), key.a(), then, ring)
+    Digits::new(c, ring).product_divided(key.vector(), then, ring)
 }
 
 /// The digits of a polynomial for several key switches.
@@ -47,7 +47,7 @@ pub(crate) fn switch_qp_hoisted(
     key: &SwitchingKey,
     ring: &Ring,
 ) -> PairQp {
-    digits.inner_product(key.b(), key.a(), ring)
+    digits.inner_product(key.vector(), ring)
 }
 
 /// As [`switch`] with several keys, for digits that were computed before: only the transforms of the division.
@@ -59,7 +59,7 @@ pub(crate) fn switch_hoisted(
     let factors: Vec<Factor<'_>> = keys
         .into_iter()
         .map(|(key, then)| Factor {
-            vectors: [key.b(), key.a()],
+            vector: key.vector(),
             then,
         })
         .collect();

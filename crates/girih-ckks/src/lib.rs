@@ -14,6 +14,7 @@ mod fft;
 mod keygen;
 mod keys;
 mod keyswitch;
+mod manifest;
 mod params;
 mod plaintext;
 mod precision;
@@ -29,10 +30,12 @@ pub use encode::{Coefficients, Encoder};
 pub use encrypt::{Encryptor, SymmetricEncryptor};
 pub use error::{EncodeError, Error, ParamsError, Result, WireError};
 pub use eval::{Constant, Evaluator, Use, Values};
+pub use girih_rns::Storage;
 pub use keygen::KeyGenerator;
 pub use keys::{
     EvaluationKeys, GaloisKey, KeyId, PublicKey, RelinearizationKey, SecretKey, SwitchingKey,
 };
+pub use manifest::{PlannedKey, key_bytes, planned_keys};
 pub use params::{Params, ParamsSpec};
 pub use plaintext::Plaintext;
 pub use precision::Precision;

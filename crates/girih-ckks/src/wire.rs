@@ -28,9 +28,9 @@ mod pack;
 
 pub use objects::{ciphertext_len, evaluation_keys_len, public_key_len};
 
-/// Version of the format. 2: seeds are expanded by 52-bit draws (see [`girih_rns::sample::uniform_row`]); files of
-/// version 1 would expand to other keys and are refused.
-pub const VERSION: u16 = 2;
+/// Version of the format. 3: seeds are expanded by AES-128 and 52-bit draws (see [`girih_rns::sample::Expander`]); files
+/// of earlier versions would expand to other keys and are refused.
+pub const VERSION: u16 = 3;
 
 const MAGIC: [u8; 4] = *b"GRIH";
 const HEADER: usize = 48;

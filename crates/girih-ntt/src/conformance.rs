@@ -4,8 +4,8 @@
 //! are a fixed pseudo-random stream and the edges of every range.
 
 use crate::{
-    BLOCK, CHUNK, ConvertSources, ConvertTarget, Isa, Kernels, Modulus, NttTable, Permutation,
-    Pool, PrimeClass, RandomKernels, primes,
+    BLOCK, CHUNK, ConvertSources, ConvertTarget, Expander, Isa, Kernels, Modulus, NttTable, PIECE,
+    Permutation, Pool, PrimeClass, RandomKernels, primes,
 };
 
 /// Row lengths with every remainder modulo a vector, and beyond the blocks of every kernel.
@@ -41,6 +41,7 @@ pub fn run(isa: Isa, log_ns: impl IntoIterator<Item = u32>) -> String {
         check_base_conversion(isa, n);
     }
     check_random(isa);
+    check_expand(isa);
     format!(
         "{isa}: {transforms} transforms, row kernels for {} moduli at {} lengths",
         moduli.len(),
@@ -538,30 +539,54 @@ pub fn check_random(isa: Isa) {
         }
         let words = expected.as_flattened();
         for n in [0, 1, 7, 8, 9, 63, 64, 65, words.len()] {
-            // Even a modulus that skips a quarter of the words.
-            for q in [
-                1,
-                2,
-                3,
-                (1 << 45) - 229,
-                (1 << 50) - 27,
-                (1 << 50) - (1 << 48),
-            ] {
-                let (mut found, mut expected) = (words[..n].to_vec(), words[..n].to_vec());
-                let kept = k.uniform(q, &mut found);
-                assert_eq!(
-                    kept,
-                    oracle.uniform(q, &mut expected),
-                    "{isa}: uniform modulo {q}"
-                );
-                assert_eq!(found[..kept], expected[..kept], "{isa}: uniform modulo {q}");
-                assert!(found[..kept].iter().all(|x| *x < q));
-            }
             let tails = [(1 << 63) - 1, 1 << 62, words[0] >> 1, words[0] >> 2, 9, 1];
             let (mut found, mut expected) = (vec![7; n], vec![7; n]);
             k.gaussian(&tails, &mut found, &words[..n]);
             oracle.gaussian(&tails, &mut expected, &words[..n]);
             assert_eq!(found, expected, "{isa}: Gaussian of {n} words");
+        }
+    }
+}
+
+/// Expanded seeds equal those of the portable cipher, whatever the piece; the first words are those of FIPS 197, C.1.
+pub fn check_expand(isa: Isa) {
+    // The key of the standard; the whitening makes its plaintext of block 0 of stream 0.
+    let mut seed: [u8; 32] = std::array::from_fn(|i| i as u8);
+    for (i, byte) in seed[16..].iter_mut().enumerate() {
+        *byte = 0x11 * i as u8;
+    }
+    let oracle = Expander::new(Isa::Scalar, &seed);
+    let k = Expander::new(isa, &seed);
+    let q = (1 << 45) - 229;
+    let words = [0x3004_7b6a_d8e0_c469, 0x5ac5_b470_80b7_cdd8_u128];
+    let known = words.map(|word| ((word % (1 << 52)) * u128::from(q)) >> 52);
+    let mut first = [0; 2];
+    k.fill(0, 0, q, &mut first);
+    assert_eq!(first.map(u128::from), known, "{isa}: expansion of a seed");
+    // Even a modulus that skips a quarter of the words.
+    for q in [
+        1,
+        2,
+        3,
+        (1 << 29) - 3,
+        (1 << 45) - 229,
+        (1 << 50) - 27,
+        (1 << 50) - (1 << 48),
+    ] {
+        for (stream, first, n) in [
+            (0, 0, 1),
+            (7, 3, 63),
+            (u64::MAX, 0, 64),
+            (1 << 32, 31, 65),
+            (5, 1, PIECE - 1),
+            (5, 0, 2 * PIECE + 9),
+            (6, 9, 0),
+        ] {
+            let (mut found, mut expected) = (vec![7; n], vec![8; n]);
+            k.fill(stream, first, q, &mut found);
+            oracle.fill(stream, first, q, &mut expected);
+            assert_eq!(found, expected, "{isa}: {n} residues modulo {q}");
+            assert!(found.iter().all(|x| *x < q));
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::table::bit_reverse;
 #[cfg(all(target_arch = "x86_64", not(force_scalar)))]
 mod avx2;
 mod convert;
+mod expand;
 mod fft;
 #[cfg(all(target_arch = "x86_64", not(force_scalar)))]
 mod ifma;
@@ -24,6 +25,7 @@ mod random;
 mod scalar;
 
 pub use convert::{CHUNK, ConvertSources, ConvertTarget};
+pub use expand::{Expander, PIECE};
 pub use fft::FftKernels;
 pub use random::{BLOCK, RandomKernels};
 

@@ -33,7 +33,8 @@ pub mod probe;
 pub use error::{Error, Result};
 pub use isa::{Isa, UnknownIsa};
 pub use kernels::{
-    BLOCK, CHUNK, ConvertSources, ConvertTarget, FftKernels, Kernels, PrimeClass, RandomKernels,
+    BLOCK, CHUNK, ConvertSources, ConvertTarget, Expander, FftKernels, Kernels, PIECE, PrimeClass,
+    RandomKernels,
 };
 pub use modulus::{MODULUS_BITS, Modulus, ShoupPair};
 pub use permutation::Permutation;

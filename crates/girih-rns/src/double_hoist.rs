@@ -9,8 +9,9 @@
 
 use std::ops::Range;
 
+use crate::gadget::{VectorRow, blocks};
 use crate::par;
-use crate::{ExpandedDigits, GaloisElement, Ntt, Poly, PolyQp, Ring};
+use crate::{ExpandedDigits, GadgetVector, GaloisElement, Ntt, Poly, PolyQp, Ring};
 
 /// Words of all baby steps in one block of an inner product: half of a second-level cache of 1 MiB.
 const BLOCK_WORDS: usize = 1 << 16;
@@ -31,8 +32,8 @@ pub struct Baby<'a> {
 pub struct Turn<'a> {
     /// Digits of `c_1`.
     pub digits: &'a ExpandedDigits,
-    /// Halves `(b, a)` of the switching key.
-    pub key: [&'a [PolyQp<Ntt>]; 2],
+    /// The switching key.
+    pub key: &'a GadgetVector,
     /// The automorphism that follows.
     pub element: GaloisElement,
 }
@@ -42,7 +43,13 @@ impl Baby<'_> {
         self.c[0].limbs()
     }
 
-    /// Row `r` of the baby step into `out`; `scratch` holds two rows.
+    /// Words of scratch that a row needs.
+    fn scratch(&self, n: usize) -> usize {
+        let digits = self.turn.as_ref().map(|t| t.digits.digits().len());
+        digits.map_or(0, |digits| 2 * n + VectorRow::scratch(digits, n))
+    }
+
+    /// Row `r` of the baby step into `out`.
     fn row(&self, ring: &Ring, r: usize, out: [&mut [u64]; 2], scratch: &mut [u64]) {
         let limbs = self.limbs();
         let table = ring.table(ring.qp_index(limbs, r));
@@ -58,13 +65,14 @@ impl Baby<'_> {
             }
             return;
         };
-        let (u0, u1) = scratch.split_at_mut(ring.n());
+        let (u0, scratch) = scratch.split_at_mut(ring.n());
+        let (u1, scratch) = scratch.split_at_mut(ring.n());
         let digits: Vec<&[u64]> = turn.digits.digits().iter().map(|d| d.row(r)).collect();
-        let [b, a] = turn.key.map(|half| -> Vec<&[u64]> {
-            let half = &half[..digits.len()];
-            half.iter().map(|p| p.row_for(limbs, r)).collect()
-        });
-        kernels.inner_product_pair(q, [&mut *u0, &mut *u1], &digits, [&b, &a], None);
+        let row = turn.key.row(ring, digits.len(), limbs, r);
+        for columns in blocks(ring.n()) {
+            let pair = [&mut u0[columns.clone()], &mut u1[columns.clone()]];
+            row.multiply(ring, &digits, columns, pair, scratch);
+        }
         if r < limbs {
             kernels.mul_scalar_acc(q, u0, self.c[0].row(r), ring.special_product(r));
         }
@@ -101,7 +109,11 @@ pub fn weighted_babies(
             .all(|terms| !terms.is_empty() && terms.iter().all(|(_, p)| p.limbs() == limbs)),
         "a sum has terms over the limbs of the baby steps"
     );
+    for turn in babies.iter().filter_map(|b| b.turn.as_ref()) {
+        turn.key.check(turn.digits.digits().len(), limbs);
+    }
     let n = ring.n();
+    let scratch = babies.iter().map(|b| b.scratch(n)).max().unwrap_or(0);
     let mut out: Vec<[PolyQp<Ntt>; 2]> = sums
         .iter()
         .map(|_| [PolyQp::unfilled(ring, limbs), PolyQp::unfilled(ring, limbs)])
@@ -117,7 +129,7 @@ pub fn weighted_babies(
         }
     }
     par::map(rows.into_iter().enumerate().collect(), |(r, out)| {
-        let mut scratch = ring.pool().unfilled(2 * n);
+        let mut scratch = ring.pool().unfilled(scratch);
         let mut steps = ring.pool().unfilled(2 * babies.len() * n);
         for (baby, pair) in babies.iter().zip(steps.chunks_exact_mut(2 * n)) {
             let (x, y) = pair.split_at_mut(n);
@@ -177,7 +189,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Digits, oracle};
+    use crate::{Digits, Storage, oracle};
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(12))]
@@ -193,7 +205,14 @@ mod tests {
             let c = [[poly(1), poly(2)], [poly(3), poly(4)]];
             let digits = [Digits::new(&c[0][1], &ring).expand(&ring), Digits::new(&c[1][1], &ring).expand(&ring)];
             let key = |k: u64| -> Vec<PolyQp<Ntt>> { (0..limbs as u64).map(|d| qp(k + d, limbs + 1)).collect() };
-            let keys: Vec<[Vec<PolyQp<Ntt>>; 2]> = (0..3).map(|i| [key(100 * i + 1000), key(100 * i + 5000)]).collect();
+            let keys: Vec<GadgetVector> = [Storage::Seeded, Storage::Expanded, Storage::Seeded]
+                .into_iter()
+                .zip(0..)
+                .map(|(storage, i)| {
+                    let public = std::array::from_fn(|k| seed as u8 ^ i ^ (k as u8) << 2);
+                    GadgetVector::new(&ring, public, key(100 * u64::from(i) + 1000), storage)
+                })
+                .collect();
             let moves = [(0, Some((0, 1))), (1, None), (0, None), (1, Some((1, 1))), (0, Some((2, 5)))];
             let element = |r| GaloisElement::rotation(n, r);
             let babies: Vec<Baby<'_>> = moves
@@ -202,7 +221,7 @@ mod tests {
                     c: [&c[input][0], &c[input][1]],
                     turn: turn.map(|(k, r): (usize, i64)| Turn {
                         digits: &digits[input],
-                        key: [&keys[k][0], &keys[k][1]],
+                        key: &keys[k],
                         element: element(r),
                     }),
                 })
@@ -218,7 +237,7 @@ mod tests {
                     match turn {
                         None => [lifted(0), lifted(1)],
                         Some((k, r)) => {
-                            let [mut u0, u1] = digits[input].inner_product(&keys[k][0], &keys[k][1], &ring);
+                            let [mut u0, u1] = digits[input].inner_product(&keys[k], &ring);
                             u0.add_assign(&lifted(0), &ring);
                             [u0, u1].map(|u| u.automorphism(element(r), &ring))
                         }

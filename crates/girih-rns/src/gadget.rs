@@ -17,8 +17,11 @@ use crate::{GaloisElement, Ntt, Poly, PolyQp, Ring};
 use product::{inner_product, products_divided};
 
 pub use product::Factor;
+pub use vector::{GadgetVector, Storage, expand_row};
+pub(crate) use vector::{VectorRow, blocks};
 
 mod product;
+mod vector;
 
 /// The digit ranges of a polynomial of `limbs` limbs.
 pub fn digit_ranges(ring: &Ring, limbs: usize) -> impl Iterator<Item = Range<usize>> {
@@ -93,22 +96,17 @@ impl<'a> Digits<'a> {
         self.digits.is_empty()
     }
 
-    /// `(sum_d D_d b_d, sum_d D_d a_d)` in R_QP for two gadget vectors, which may have more limbs
+    /// `(sum_d D_d b_d, sum_d D_d a_d)` in R_QP for a gadget vector, which may have more limbs
     /// and more digits than needed.
     ///
     /// Every output row is one pipeline: convert the digits, transform, multiply and accumulate with one
     /// reduction. Cost: `d (l + K) - l` forward transforms and `2 d (l + K)` multiply-adds per coefficient.
     ///
     /// # Panics
-    /// If a vector has fewer digits or fewer limbs than the polynomial.
+    /// If the vector has fewer digits or fewer limbs than the polynomial.
     #[must_use]
-    pub fn inner_product(
-        &self,
-        b: &[PolyQp<Ntt>],
-        a: &[PolyQp<Ntt>],
-        ring: &Ring,
-    ) -> [PolyQp<Ntt>; 2] {
-        inner_product(self, [b, a], ring)
+    pub fn inner_product(&self, vector: &GadgetVector, ring: &Ring) -> [PolyQp<Ntt>; 2] {
+        inner_product(self, vector, ring)
     }
 
     /// `round((sum_d D_d b_d + P x) / (P S))` and the same with `a` and `y`, for `S` the product of
@@ -120,17 +118,15 @@ impl<'a> Digits<'a> {
     /// `2 (K + drop)` inverse and `2 (l - drop)` forward transforms.
     ///
     /// # Panics
-    /// If a vector has fewer digits or fewer limbs than the polynomial, `x` or `y` other limbs, or no limb remains.
+    /// If the vector has fewer digits or fewer limbs than the polynomial, `x` or `y` other limbs, or no limb remains.
     #[must_use]
     pub fn product_divided(
         &self,
-        b: &[PolyQp<Ntt>],
-        a: &[PolyQp<Ntt>],
+        vector: &GadgetVector,
         then: Then<'_>,
         ring: &Ring,
     ) -> [Poly<Ntt>; 2] {
-        let vectors = [b, a];
-        let [quotients] = products_divided(self, &[Factor { vectors, then }], ring)
+        let [quotients] = products_divided(self, &[Factor { vector, then }], ring)
             .try_into()
             .expect("one product has one pair of quotients");
         quotients
@@ -218,15 +214,10 @@ impl ExpandedDigits {
     /// `(sum_d D_d b_d, sum_d D_d a_d)` in R_QP; no transform. See [`Digits::inner_product`].
     ///
     /// # Panics
-    /// If a vector has fewer digits or fewer limbs than the polynomial.
+    /// If the vector has fewer digits or fewer limbs than the polynomial.
     #[must_use]
-    pub fn inner_product(
-        &self,
-        b: &[PolyQp<Ntt>],
-        a: &[PolyQp<Ntt>],
-        ring: &Ring,
-    ) -> [PolyQp<Ntt>; 2] {
-        inner_product(self, [b, a], ring)
+    pub fn inner_product(&self, vector: &GadgetVector, ring: &Ring) -> [PolyQp<Ntt>; 2] {
+        inner_product(self, vector, ring)
     }
 
     /// The quotients of several products, each as [`Digits::product_divided`] without the transforms of the digits.
@@ -307,12 +298,14 @@ mod tests {
             let (q, p) = primes.split_at(14);
             let ring = Ring::try_new(n, q, p).expect("ring");
             let a = oracle::random_coeff(&ring, limbs, seed).into_ntt(&ring);
-            let vector = |salt: u64| -> Vec<PolyQp<Ntt>> {
-                (0..limbs as u64 + 1)
-                    .map(|d| oracle::random_qp(&ring, limbs + spare, seed ^ (salt + d)).with_domain())
-                    .collect()
-            };
-            let (left, right) = (vector(1000), vector(2000));
+            let left: Vec<PolyQp<Ntt>> = (0..limbs as u64 + 1)
+                .map(|d| oracle::random_qp(&ring, limbs + spare, seed ^ (1000 + d)).with_domain())
+                .collect();
+            let public = std::array::from_fn(|i| seed as u8 ^ i as u8);
+            let [vector, expanded_vector] = [Storage::Seeded, Storage::Expanded]
+                .map(|storage| GadgetVector::new(&ring, public, left.clone(), storage));
+            prop_assert_eq!(2 * vector.bytes(), expanded_vector.bytes());
+            let right = vector.expanded(&ring);
             let digits = Digits::new(&a, &ring);
             let expanded = digits.expand(&ring);
             let mut expected = [PolyQp::zero(&ring, limbs), PolyQp::zero(&ring, limbs)];
@@ -323,8 +316,10 @@ mod tests {
                     sum.add_assign(&term, &ring);
                 }
             }
-            prop_assert_eq!(&digits.inner_product(&left, &right, &ring), &expected);
-            prop_assert_eq!(&expanded.inner_product(&left, &right, &ring), &expected);
+            for vector in [&vector, &expanded_vector] {
+                prop_assert_eq!(&digits.inner_product(vector, &ring), &expected);
+                prop_assert_eq!(&expanded.inner_product(vector, &ring), &expected);
+            }
             // the fused pipeline is the sequence of its parts, bit for bit
             let x = oracle::random_coeff(&ring, limbs, seed ^ 3).into_ntt(&ring);
             let g = GaloisElement::rotation(n, 3);
@@ -334,12 +329,16 @@ mod tests {
                 for (plus, sums) in [([None, None], &expected), ([Some(Lazy::from(&x)), None], &with_x)] {
                     let parts = [0, 1].map(|half| sums[half].mod_down_rescaled(drop, &ring));
                     let then = Then { plus: plus.clone(), drop, automorphism: None };
-                    prop_assert_eq!(&digits.product_divided(&left, &right, then.clone(), &ring), &parts);
+                    prop_assert_eq!(&digits.product_divided(&vector, then.clone(), &ring), &parts);
                     let then = Then { automorphism: Some(g), ..then };
                     let moved = parts.each_ref().map(|p| p.automorphism(g, &ring));
-                    let vectors = [&left[..], &right[..]];
-                    let factors = [then, Then { plus: plus.clone(), drop, automorphism: None }]
-                        .map(|then| Factor { vectors, then });
+                    let factors = [
+                        Factor { vector: &vector, then },
+                        Factor {
+                            vector: &expanded_vector,
+                            then: Then { plus: plus.clone(), drop, automorphism: None },
+                        },
+                    ];
                     let both = expanded.products_divided(&factors, &ring);
                     prop_assert_eq!(&both[..], &[moved, parts][..]);
                 }

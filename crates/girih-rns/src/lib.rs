@@ -25,7 +25,10 @@ pub use automorphism::GaloisElement;
 pub use domain::{Coeff, Domain, Ntt};
 pub use double_hoist::{Baby, Turn, weighted_babies};
 pub use error::{Error, Result};
-pub use gadget::{Digits, ExpandedDigits, Factor, Then, digit_count, digit_ranges};
+pub use gadget::{
+    Digits, ExpandedDigits, Factor, GadgetVector, Storage, Then, digit_count, digit_ranges,
+    expand_row,
+};
 pub use lazy::Lazy;
 pub use poly::Poly;
 pub use poly_qp::PolyQp;

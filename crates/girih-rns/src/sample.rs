@@ -1,14 +1,16 @@
 //! Samplers: uniform residues from a seed, secrets and noise in constant time.
 //!
-//! [`uniform_row`] expands *public* randomness (the `a`-halves of keys and fresh ciphertexts) and may
-//! take a time that depends on what it draws. [`ternary`] and [`gaussian`] draw *secrets*: they read
-//! every table entry for every sample, have no branch and no memory access that depends on what was
-//! drawn, and return memory that is cleared when dropped.
+//! [`uniform_row`] expands *public* randomness (the `a`-halves of keys and fresh ciphertexts) by AES-128 in counter
+//! mode ([`Expander`]) and may take a time that depends on what it draws. [`ternary`] and [`gaussian`] draw *secrets*
+//! from ChaCha20 key streams: they read every table entry for every sample, have no branch and no memory access that
+//! depends on what was drawn, and return memory that is cleared when dropped.
 //!
-//! All of them read ChaCha20 key streams, addressed by a seed and a stream number. Pieces of a stream are made
-//! on their own, so results do not depend on the number of threads, nor on the instruction set.
+//! All of them are addressed by a seed and a stream number. Pieces of a stream are made on their own, so results do
+//! not depend on the number of threads, nor on the instruction set.
 
 use girih_ntt::{BLOCK, Isa, RandomKernels};
+
+pub use girih_ntt::{Expander, PIECE};
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
@@ -64,7 +66,7 @@ const GAUSSIAN_TAILS: [u64; 29] = [
 /// Words of key stream made at a time: they and what is drawn from them stay in the first-level cache.
 const BATCH: usize = 64 * BLOCK;
 /// Samples that one thread draws at a time.
-const PIECE: usize = 1 << 14;
+const SHARE: usize = 1 << 14;
 /// Ternary coefficients of one word.
 const TRITS: usize = 4;
 
@@ -75,36 +77,20 @@ pub fn seed<R: CryptoRng + ?Sized>(rng: &mut R) -> Seed {
     seed
 }
 
-/// Row `stream` of the uniform polynomial of `seed`: residues uniform in `[0, q)`.
+/// The expander of a public seed, with the best kernels there are.
+#[must_use]
+pub fn expander(seed: &Seed) -> Expander {
+    Expander::new(Isa::best(), seed)
+}
+
+/// Row `stream` of the uniform polynomial of `seed`: residues uniform in `[0, q)`, as [`Expander::fill`] makes them.
 ///
-/// Every row has its own ChaCha20 stream, so rows can be expanded on their own and in any order. The low 52 bits
-/// `x` of a word give `floor(x q / 2^52)`, unless `x q mod 2^52` is below `2^52 mod q`, in which case the word is
-/// skipped (Lemire, "Fast Random Integer Generation in an Interval", 2019: exactly uniform; for
-/// a prime of 45 bits fewer than one word in 100). Cost: 8 bytes of key stream a residue.
+/// Every row has its own stream, so rows can be expanded on their own and in any order.
 ///
 /// # Panics
 /// Unless `0 < q <= 2^50`.
 pub fn uniform_row(seed: &Seed, stream: u64, q: u64, row: &mut [u64]) {
-    let kernels = RandomKernels::select(Isa::best());
-    let (mut block, mut filled) = (0, 0);
-    while filled < row.len() {
-        let left = &mut row[filled..];
-        let want = left.len().min(BATCH);
-        if want >= BLOCK {
-            let words = &mut left[..want - want % BLOCK];
-            let blocks = words.as_chunks_mut::<BLOCK>().0;
-            kernels.keystream(seed, stream, block, blocks);
-            block += blocks.len() as u64;
-            filled += kernels.uniform(q, words);
-        } else {
-            let mut last = [[0; BLOCK]];
-            kernels.keystream(seed, stream, block, &mut last);
-            block += 1;
-            let kept = kernels.uniform(q, &mut last[0]).min(want);
-            left[..kept].copy_from_slice(&last[0][..kept]);
-            filled += kept;
-        }
-    }
+    expander(seed).fill(stream, 0, q, row);
 }
 
 /// `len` coefficients uniform in `{-1, 0, 1}`, in constant time: [`ternary_row`] of a fresh seed.
@@ -184,10 +170,10 @@ fn draw<const PER_WORD: usize>(
 ) -> Zeroizing<Vec<i64>> {
     let kernels = RandomKernels::select(Isa::best());
     let mut out = Zeroizing::new(vec![0i64; len]);
-    let pieces = out.chunks_mut(PIECE).enumerate().collect();
+    let pieces = out.chunks_mut(SHARE).enumerate().collect();
     par::map(pieces, |(i, piece): (usize, &mut [i64])| {
         let mut words = Zeroizing::new([[0; BLOCK]; BATCH / BLOCK]);
-        let mut block = i * PIECE / (PER_WORD * BLOCK);
+        let mut block = i * SHARE / (PER_WORD * BLOCK);
         for samples in piece.chunks_mut(PER_WORD * BATCH) {
             let count = samples.len().div_ceil(PER_WORD);
             let blocks = &mut words[..count.div_ceil(BLOCK)];
@@ -341,7 +327,7 @@ mod tests {
 
     #[test]
     fn noise_does_not_depend_on_threads_or_length() {
-        let len = 3 * PIECE + 77;
+        let len = 3 * SHARE + 77;
         let one = rayon::ThreadPoolBuilder::new()
             .num_threads(1)
             .build()
@@ -353,7 +339,7 @@ mod tests {
         for draw in [gaussian_row, ternary_row] {
             let all = one.install(|| draw(&[5; 32], 9, len));
             assert_eq!(all, many.install(|| draw(&[5; 32], 9, len)));
-            for part in [0, 1, 5, BATCH, PIECE, PIECE + 1] {
+            for part in [0, 1, 5, BATCH, SHARE, SHARE + 1] {
                 assert_eq!(all[..part], draw(&[5; 32], 9, part)[..]);
             }
             assert_ne!(all, draw(&[5; 32], 8, len));
@@ -366,14 +352,14 @@ mod tests {
         let words = |stream| {
             let mut rng = ChaCha20Rng::from_seed([3; 32]);
             rng.set_stream(stream);
-            (0..PIECE).map(move |_| rng.next_u64())
+            (0..SHARE).map(move |_| rng.next_u64())
         };
-        let gauss = gaussian_row(&[3; 32], 7, PIECE);
+        let gauss = gaussian_row(&[3; 32], 7, SHARE);
         for (&x, word) in gauss.iter().zip(words(7)) {
             let magnitude = GAUSSIAN_TAILS.iter().filter(|&&t| word >> 1 < t).count() as i64;
             assert_eq!(x, if word & 1 == 1 { -magnitude } else { magnitude });
         }
-        let trits = ternary_row(&[3; 32], 7, PIECE);
+        let trits = ternary_row(&[3; 32], 7, SHARE);
         for (four, word) in trits.chunks(4).zip(words(7)) {
             let digits = (81 * u128::from(word)) >> 64;
             let value = four.iter().fold(0, |value, &x| 3 * value + (x + 1));
@@ -430,31 +416,33 @@ mod tests {
         }
     }
 
+    /// The file format relies on this expansion.
     #[test]
-    fn uniform_row_is_the_documented_function_of_the_key_stream() {
-        // the file format relies on this expansion
-        for q in [3, (1 << 46) + 1, (1 << 49) + 5] {
-            let mut rng = ChaCha20Rng::from_seed([11; 32]);
-            rng.set_stream((2 << 32) | 5);
-            let expected: Vec<u64> = std::iter::repeat_with(|| rng.next_u64() % (1 << 52))
-                .filter(|&x| (u128::from(x) * u128::from(q)) as u64 % (1 << 52) >= (1 << 52) % q)
-                .map(|x| ((u128::from(x) * u128::from(q)) >> 52) as u64)
-                .take(5000)
-                .collect();
+    fn uniform_row_is_the_documented_function_of_the_seed() {
+        use aes::cipher::{BlockCipherEncrypt, KeyInit};
+
+        let (seed, stream) = (std::array::from_fn(|i| 3 * i as u8), (2 << 32) | 5);
+        let cipher = aes::Aes128::new_from_slice(&seed[..16]).expect("a key");
+        let whitening = u128::from_le_bytes(seed[16..].try_into().expect("half a seed"));
+        for q in [3, (1 << 29) - 3, (1 << 46) + 1, (1 << 49) + 5] {
+            let piece = |p: u128| {
+                let cipher = cipher.clone();
+                let words = (0..).flat_map(move |i: u128| {
+                    let counter = (u128::from(stream) << 64) + (p << 32) + i;
+                    let mut block = (whitening ^ counter).to_le_bytes().into();
+                    cipher.encrypt_block(&mut block);
+                    let block = u128::from_le_bytes(block.into());
+                    [block as u64, (block >> 64) as u64]
+                });
+                let products = words.map(move |word| u128::from(word % (1 << 52)) * u128::from(q));
+                let kept = products.filter(move |x| *x as u64 % (1 << 52) >= (1 << 52) % q);
+                kept.map(|x| (x >> 52) as u64).take(PIECE)
+            };
+            let expected: Vec<u64> = (0..3).flat_map(piece).take(5000).collect();
             let mut row = vec![0; 5000];
-            uniform_row(&[11; 32], (2 << 32) | 5, q, &mut row);
+            uniform_row(&seed, stream, q, &mut row);
             assert_eq!(row, expected, "q = {q}");
         }
-    }
-
-    #[test]
-    fn uniform_row_is_stable() {
-        let mut row = [0u64; 4];
-        uniform_row(&[0; 32], 0, (1 << 46) + 1, &mut row);
-        let first = u64::from_le_bytes([0x76, 0xb8, 0xe0, 0xad, 0xa0, 0xf1, 0x3d, 0x90]);
-        // the first bytes of the ChaCha20 key stream of the all-zero key and nonce (RFC 8439, A.1)
-        let x = u128::from(first % (1 << 52));
-        assert_eq!(row[0], ((x * ((1 << 46) + 1)) >> 52) as u64);
     }
 
     proptest! {

@@ -16,7 +16,7 @@ use rand_core::{Rng, SeedableRng};
 use super::*;
 use crate::cost::{MachineSpeed, profile};
 use crate::keys::SecretKey;
-use crate::{KeyGenerator, ParamsSpec, Plaintext, Security};
+use crate::{KeyGenerator, ParamsSpec, Plaintext, Security, Storage};
 
 /// Standard deviations that the largest error may reach. The dominant error, a rounding times the secret,
 /// is in a slot the product of two Gaussian numbers, so its tail is that of a Laplace distribution:
@@ -581,12 +581,17 @@ fn a_truncated_key_is_the_prefix_of_a_full_one() {
         &full.relinearization().unwrap().0,
         &low.relinearization().unwrap().0,
     );
-    for (long, short) in full.a().iter().zip(low.a()) {
-        assert_eq!(long.truncated(short.limbs(), params.ring()), *short);
+    let ring = params.ring();
+    let (long, short) = (full.vector().expanded(ring), low.vector().expanded(ring));
+    for (long, short) in long.iter().zip(&short) {
+        assert_eq!(long.truncated(short.limbs(), ring), *short);
     }
     assert!(low.bytes() < full.bytes());
-    let again = SwitchingKey::from_parts(&params, low.level(), *low.seed(), low.b().to_vec());
+    let b = low.vector().b().to_vec();
+    let seed = *low.vector().seed();
+    let again = SwitchingKey::from_parts(&params, low.level(), seed, b, Storage::Expanded);
     assert_eq!(again, *low);
+    assert_eq!(again.bytes(), 2 * low.bytes());
 }
 
 #[test]

@@ -93,7 +93,7 @@ impl Evaluator {
                 c: [inputs[*input].c0(), inputs[*input].c1()],
                 turn: key.zip(digits[*input].as_ref()).map(|(key, digits)| Turn {
                     digits,
-                    key: [key.key.b(), key.key.a()],
+                    key: key.key.vector(),
                     element: key.element,
                 }),
             })

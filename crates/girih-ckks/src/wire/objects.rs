@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use girih_he::{KeyManifest, Level, Rotation};
-use girih_rns::GaloisElement;
 use girih_rns::sample::Seed;
+use girih_rns::{GaloisElement, Storage};
 use zeroize::Zeroizing;
 
 use super::pack::{poly_len, poly_qp_len, read_poly, read_poly_qp, write_poly, write_poly_qp};
@@ -113,7 +113,7 @@ impl EvaluationKeys {
         })
     }
 
-    /// Reads the serialised form and expands the seeds.
+    /// Reads the serialised form; seeds stay seeds.
     ///
     /// # Errors
     /// Any [`WireError`]; rotations must be in `1..slots`, ascending.
@@ -272,8 +272,8 @@ fn key_len(params: &Params, level: Level) -> usize {
 
 fn write_key(key: &SwitchingKey, params: &Params, out: &mut Vec<u8>) {
     out.push(key.level().0);
-    out.extend_from_slice(key.seed());
-    for b in key.b() {
+    out.extend_from_slice(key.vector().seed());
+    for b in key.vector().b() {
         write_poly_qp(b, params.ring(), out);
     }
 }
@@ -292,7 +292,13 @@ fn read_key(reader: &mut Reader<'_>, params: &Params) -> Result<SwitchingKey, Wi
     let b = (0..params.digits(level))
         .map(|_| read_poly_qp(reader, params.ring(), limbs))
         .collect::<Result<_, _>>()?;
-    Ok(SwitchingKey::from_parts(params, level, seed, b))
+    Ok(SwitchingKey::from_parts(
+        params,
+        level,
+        seed,
+        b,
+        Storage::default(),
+    ))
 }
 
 fn read_level(reader: &mut Reader<'_>, params: &Params) -> Result<Level, WireError> {
@@ -519,7 +525,7 @@ mod tests {
                 read(&other),
                 WireError::Version {
                     found: version.into(),
-                    supported: 2
+                    supported: crate::wire::VERSION
                 }
             );
         }

@@ -11,10 +11,12 @@ use crate::modulus::{MASK, Modulus};
 
 mod convert;
 mod dot;
+mod expand;
 mod ntt;
 mod random;
 mod rows;
 
+pub(super) use expand::{expand_keys, expand_piece};
 pub(super) use random::RANDOM;
 
 type V = __m512i;

@@ -1,4 +1,4 @@
-//! Random rows: the ChaCha20 key stream, and residues and Gaussian magnitudes made of its words.
+//! Random rows: the ChaCha20 key stream, and Gaussian magnitudes made of its words.
 //!
 //! The key stream is that of D. J. Bernstein, "ChaCha, a variant of Salsa20" (2008) with 20 rounds, a 64-bit block
 //! counter and a 64-bit stream number (the nonce); block `i` of a stream can be made on its own, so streams
@@ -24,12 +24,9 @@ pub(super) const QUARTERS: [[usize; 4]; 8] = [
     [2, 7, 8, 13],
     [3, 4, 9, 14],
 ];
-/// Bits of a word that a uniform draw uses.
-pub(super) const DRAW_BITS: u32 = 52;
 
 /// Fills whole blocks of the stream of a state whose counter says the first one.
 type KeystreamFn = unsafe fn(&State, &mut [[u64; BLOCK]]);
-type UniformFn = unsafe fn(u64, &mut [u64]) -> usize;
 type GaussianFn = unsafe fn(&[u64], &mut [i64], &[u64]);
 
 /// The input of the ChaCha block function: constants, key, counter, stream.
@@ -42,23 +39,20 @@ pub(super) struct State {
 pub struct RandomKernels {
     isa: Isa,
     pub(super) keystream: KeystreamFn,
-    pub(super) uniform: UniformFn,
     pub(super) gaussian: GaussianFn,
 }
 
-static SCALAR: RandomKernels = RandomKernels::new(Isa::Scalar, keystream, uniform, gaussian);
+static SCALAR: RandomKernels = RandomKernels::new(Isa::Scalar, keystream, gaussian);
 
 impl RandomKernels {
     pub(super) const fn new(
         isa: Isa,
         keystream: KeystreamFn,
-        uniform: UniformFn,
         gaussian: GaussianFn,
     ) -> RandomKernels {
         RandomKernels {
             isa,
             keystream,
-            uniform,
             gaussian,
         }
     }
@@ -95,23 +89,6 @@ impl RandomKernels {
         unsafe { (self.keystream)(&state, out) }
         state.words.fill(0);
         std::hint::black_box(&mut state);
-    }
-
-    /// Turns uniform words into residues uniform in `[0, q)`: the first `k` words afterwards, `k` being returned.
-    ///
-    /// A word whose low 52 bits are `x` gives `floor(x q / 2^52)`, unless `x q mod 2^52` is below
-    /// `2^52 mod q`, when it gives nothing (Lemire, "Fast Random Integer Generation in an Interval", 2019: exactly
-    /// uniform). Fewer than one word in `2^52 / q` is lost. The time depends on the words: for public ones.
-    ///
-    /// # Panics
-    /// Unless `0 < q <= 2^50`.
-    pub fn uniform(&self, q: u64, words: &mut [u64]) -> usize {
-        assert!(
-            0 < q && q <= 1 << 50,
-            "a modulus is positive and has 50 bits"
-        );
-        // SAFETY: `select` proved the instruction set.
-        unsafe { (self.uniform)(q, words) }
     }
 
     /// `out[i] = ±#{k : words[i] >> 1 < tails[k]}`, negative if the low bit of the word is set: a draw from the
@@ -199,18 +176,6 @@ pub(super) unsafe fn keystream(state: &State, out: &mut [[u64; BLOCK]]) {
         }
         state.seek(state.block().wrapping_add(1));
     }
-}
-
-pub(super) unsafe fn uniform(q: u64, words: &mut [u64]) -> usize {
-    let mask = (1 << DRAW_BITS) - 1;
-    let skip_below = (1 << DRAW_BITS) % q;
-    let mut kept = 0;
-    for i in 0..words.len() {
-        let product = u128::from(words[i] & mask) * u128::from(q);
-        words[kept] = (product >> DRAW_BITS) as u64;
-        kept += usize::from(product as u64 & mask >= skip_below);
-    }
-    kept
 }
 
 pub(super) unsafe fn gaussian(tails: &[u64], out: &mut [i64], words: &[u64]) {

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use girih_ntt::Buf;
 
-use super::{Digits, ExpandedDigits, Then};
+use super::{Digits, ExpandedDigits, GadgetVector, Then, VectorRow, blocks};
 use crate::extend::Prepared;
 use crate::par::{self, TILE, for_each_tile_pair, tile_rows};
 use crate::{Ntt, Poly, PolyQp, Ring};
@@ -19,9 +19,6 @@ const SHORT_TILE: usize = 9;
 const TALL_TILE: usize = 24;
 /// Words of a polynomial from which its prepared digits and remainders outgrow a third-level cache of 32 MiB.
 const TALL_FROM: usize = 1 << 20;
-
-/// Columns of one block.
-const BLOCK: usize = 1 << 11;
 
 /// Digits that can be had in evaluations, row by row.
 pub(super) trait DigitRows: Sync {
@@ -134,35 +131,6 @@ impl DigitRows for ExpandedDigits {
     }
 }
 
-/// Row `r` of the digits and of both halves of a gadget vector.
-struct RowFactors<'a> {
-    r: usize,
-    left: &'a [&'a [u64]],
-    right: [Vec<&'a [u64]>; 2],
-}
-
-impl<'a> RowFactors<'a> {
-    fn new(r: usize, left: &'a [&'a [u64]], vectors: [&'a [PolyQp<Ntt>]; 2], limbs: usize) -> Self {
-        let right = vectors.map(|v| -> Vec<&[u64]> {
-            let v = &v[..left.len()];
-            v.iter().map(|p| p.row_for(limbs, r)).collect()
-        });
-        RowFactors { r, left, right }
-    }
-
-    /// Both inner products in the given columns.
-    fn multiply(&self, ring: &Ring, limbs: usize, columns: Range<usize>, out: [&mut [u64]; 2]) {
-        let table = ring.table(ring.qp_index(limbs, self.r));
-        let cut = |rows: &[&'a [u64]]| -> Vec<&'a [u64]> {
-            rows.iter().map(|row| &row[columns.clone()]).collect()
-        };
-        let [b, a] = [cut(&self.right[0]), cut(&self.right[1])];
-        table
-            .kernels()
-            .inner_product_pair(table.modulus(), out, &cut(self.left), [&b, &a], None);
-    }
-}
-
 /// Rows of a tile, so that the scratch stays bounded.
 fn tile_of<D: DigitRows>(digits: &D, n: usize) -> usize {
     let rows = if digits.limbs() * n < TALL_FROM {
@@ -173,26 +141,12 @@ fn tile_of<D: DigitRows>(digits: &D, n: usize) -> usize {
     (rows / digits.scratch().max(1)).clamp(1, TILE)
 }
 
-fn check_vectors<D: DigitRows>(digits: &D, vectors: [&[PolyQp<Ntt>]; 2]) {
-    for v in vectors {
-        assert!(v.len() >= digits.count(), "a gadget vector has all digits");
-        assert!(
-            v.iter().all(|p| p.limbs() >= digits.limbs()),
-            "a gadget vector has all limbs"
-        );
-    }
-}
-
-fn blocks(n: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..n).step_by(BLOCK).map(move |c| c..n.min(c + BLOCK))
-}
-
 pub(super) fn inner_product<D: DigitRows>(
     digits: &D,
-    vectors: [&[PolyQp<Ntt>]; 2],
+    vector: &GadgetVector,
     ring: &Ring,
 ) -> [PolyQp<Ntt>; 2] {
-    check_vectors(digits, vectors);
+    vector.check(digits.count(), digits.limbs());
     let (n, limbs) = (ring.n(), digits.limbs());
     let mut out = [PolyQp::unfilled(ring, limbs), PolyQp::unfilled(ring, limbs)];
     let [out_b, out_a] = &mut out;
@@ -204,39 +158,49 @@ pub(super) fn inner_product<D: DigitRows>(
         |first, x, y| {
             let rows: Vec<usize> = (first..first + x.len() / n).collect();
             let mut scratch = ring.pool().unfilled(digits.scratch() * rows.len() * n);
+            let mut spare = ring.pool().unfilled(VectorRow::scratch(digits.count(), n));
             digits.convert(ring, &rows, &mut scratch);
-            for (t, &r) in rows.iter().enumerate() {
+            let halves = x.chunks_exact_mut(n).zip(y.chunks_exact_mut(n));
+            for ((t, &r), (x, y)) in rows.iter().enumerate().zip(halves) {
                 let left = digits.transform(ring, &rows, t, &mut scratch, &mut []);
-                let factors = RowFactors::new(r, &left, vectors, limbs);
-                let row = t * n..(t + 1) * n;
-                factors.multiply(ring, limbs, 0..n, [&mut x[row.clone()], &mut y[row]]);
+                let row = vector.row(ring, left.len(), limbs, r);
+                for columns in blocks(n) {
+                    let out = [&mut x[columns.clone()], &mut y[columns.clone()]];
+                    row.multiply(ring, &left, columns, out, &mut spare);
+                }
             }
         },
     );
     out
 }
 
-/// One product with a gadget vector `(b, a)` and what follows it.
+/// One product with a gadget vector and what follows it.
 pub struct Factor<'a> {
-    /// Entries of the vector: `b` and `a`.
-    pub vectors: [&'a [PolyQp<Ntt>]; 2],
+    /// The vector.
+    pub vector: &'a GadgetVector,
     /// What follows the product.
     pub then: Then<'a>,
 }
 
 impl Factor<'_> {
-    /// Both sums of one row in the given columns; `spare` has as many words.
+    /// Words of scratch that [`sums`](Factor::sums) needs.
+    fn scratch(digits: usize, n: usize) -> usize {
+        VectorRow::scratch(digits.max(1), n)
+    }
+
+    /// Both sums of row `r` in the given columns.
     fn sums(
         &self,
         ring: &Ring,
         limbs: usize,
-        rows: &RowFactors<'_>,
+        r: usize,
+        (left, row): (&[&[u64]], &VectorRow<'_>),
         columns: Range<usize>,
         [x, y]: [&mut [u64]; 2],
-        spare: &mut [u64],
+        scratch: &mut [u64],
     ) {
-        let r = rows.r;
-        rows.multiply(ring, limbs, columns.clone(), [&mut *x, &mut *y]);
+        let pair = [&mut *x, &mut *y];
+        row.multiply(ring, left, columns.clone(), pair, scratch);
         if r >= limbs {
             return;
         }
@@ -246,8 +210,9 @@ impl Factor<'_> {
             let row = match plus.stored(r) {
                 Some(row) => &row[columns.clone()],
                 None => {
+                    let spare = &mut scratch[..columns.len()];
                     plus.fill(ring, r, columns.start, spare);
-                    &*spare
+                    spare
                 }
             };
             let p = ring.special_product(r);
@@ -296,7 +261,7 @@ pub(super) fn products_divided<D: DigitRows>(
         "digits that are transformed on the way serve one product"
     );
     for factor in factors {
-        check_vectors(digits, factor.vectors);
+        factor.vector.check(digits.count(), limbs);
         assert_eq!(
             factor.then.drop, last,
             "products are divided by one modulus"
@@ -310,7 +275,8 @@ pub(super) fn products_divided<D: DigitRows>(
         .iter()
         .map(|f| f.then.automorphism.map(|g| ring.permutation(g)))
         .collect();
-    let width = BLOCK.min(n);
+    let spare_words = Factor::scratch(digits.count(), n);
+    let width = spare_words / digits.count().max(1);
 
     // The primes divided out: q_(l - drop + 1) .. q_l, then P.
     let mut divided: Vec<[Buf; 2]> = factors
@@ -323,15 +289,15 @@ pub(super) fn products_divided<D: DigitRows>(
         let start = division.kept() + first;
         let rows: Vec<usize> = (start..start + out.len()).collect();
         let mut scratch = ring.pool().unfilled(digits.scratch() * rows.len() * n);
-        let mut spare = ring.pool().unfilled(width);
+        let mut spare = ring.pool().unfilled(spare_words);
         digits.convert(ring, &rows, &mut scratch);
         for (t, (&r, out)) in rows.iter().zip(&mut out).enumerate() {
             let left = digits.transform(ring, &rows, t, &mut scratch, &mut []);
             for (factor, [x, y]) in factors.iter().zip(out.iter_mut()) {
-                let row = RowFactors::new(r, &left, factor.vectors, limbs);
+                let row = factor.vector.row(ring, left.len(), limbs, r);
                 for columns in blocks(n) {
                     let out = [&mut x[columns.clone()], &mut y[columns.clone()]];
-                    factor.sums(ring, limbs, &row, columns, out, &mut spare);
+                    factor.sums(ring, limbs, r, (&left, &row), columns, out, &mut spare);
                 }
             }
             let mut work: Vec<&mut [u64]> = out.iter_mut().flatten().map(|x| &mut **x).collect();
@@ -356,7 +322,7 @@ pub(super) fn products_divided<D: DigitRows>(
     par::map(work, |(first, mut out)| {
         let rows: Vec<usize> = (first..first + out.len()).collect();
         let mut scratch = ring.pool().unfilled(digits.scratch() * rows.len() * n);
-        let mut spare = ring.pool().unfilled(3 * width);
+        let mut spare = ring.pool().unfilled(2 * width + spare_words);
         let mut moved = ring.pool().unfilled(2 * n);
         digits.convert(ring, &rows, &mut scratch);
         let products = factors.iter().zip(&permutations).zip(&prepared);
@@ -370,12 +336,12 @@ pub(super) fn products_divided<D: DigitRows>(
                 let [x, y] = &mut out[j];
                 let mut halves = [&mut **x, &mut **y];
                 let left = digits.transform(ring, &rows, t, &mut scratch, &mut halves);
-                let row = RowFactors::new(r, &left, factor.vectors, limbs);
+                let row = factor.vector.row(ring, left.len(), limbs, r);
                 for columns in blocks(n) {
                     let (sums, spare) = spare.split_at_mut(2 * width);
                     let (sum_x, sum_y) = sums.split_at_mut(width);
                     let pair = [&mut *sum_x, &mut *sum_y];
-                    factor.sums(ring, limbs, &row, columns.clone(), pair, spare);
+                    factor.sums(ring, limbs, r, (&left, &row), columns.clone(), pair, spare);
                     for (half, sum) in [sum_x, sum_y].into_iter().enumerate() {
                         let remainder = &mut halves[half][columns.clone()];
                         match permutation {

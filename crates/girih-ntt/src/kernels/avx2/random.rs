@@ -7,7 +7,7 @@ use super::{V, load, store};
 use crate::isa::Isa;
 
 pub(in super::super) static RANDOM: RandomKernels =
-    RandomKernels::new(Isa::Avx2, keystream, random::uniform, gaussian);
+    RandomKernels::new(Isa::Avx2, keystream, gaussian);
 
 /// Blocks at a time.
 const LANES: usize = 8;

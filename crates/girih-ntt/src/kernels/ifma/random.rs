@@ -2,12 +2,12 @@
 
 use std::arch::x86_64::*;
 
-use super::super::random::{self, BLOCK, DOUBLE_ROUNDS, DRAW_BITS, RandomKernels, State};
+use super::super::random::{self, BLOCK, DOUBLE_ROUNDS, RandomKernels, State};
 use super::{V, load, splat, store};
 use crate::isa::Isa;
 
 pub(in super::super) static RANDOM: RandomKernels =
-    RandomKernels::new(Isa::Avx512Ifma, keystream, uniform, gaussian);
+    RandomKernels::new(Isa::Avx512Ifma, keystream, gaussian);
 
 /// Blocks at a time.
 const LANES: usize = 16;
@@ -138,32 +138,6 @@ unsafe fn keystream(state: &State, out: &mut [[u64; BLOCK]]) {
     }
     // SAFETY: the scalar kernel needs no instruction set.
     unsafe { random::keystream(&state, rest) }
-}
-
-#[inline]
-#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")]
-unsafe fn uniform(q: u64, words: &mut [u64]) -> usize {
-    let (factor, skip_below) = (splat(q), splat((1 << DRAW_BITS) % q));
-    let (zero, mask) = (_mm512_setzero_si512(), splat((1 << DRAW_BITS) - 1));
-    let whole = words.len() - words.len() % 8;
-    let p = words.as_mut_ptr();
-    let mut kept = 0;
-    for i in (0..whole).step_by(8) {
-        // SAFETY: words i..i + 8 lie in the row, and so do kept..kept + 8 because kept <= i: what is
-        // written there has been read.
-        unsafe {
-            let x = load(p.add(i));
-            let low = _mm512_and_si512(_mm512_madd52lo_epu64(zero, x, factor), mask);
-            let keep = _mm512_cmpge_epu64_mask(low, skip_below);
-            let high = _mm512_madd52hi_epu64(zero, x, factor);
-            store(p.add(kept), _mm512_maskz_compress_epi64(keep, high));
-            kept += keep.count_ones() as usize;
-        }
-    }
-    // SAFETY: the scalar kernel needs no instruction set.
-    let last = unsafe { random::uniform(q, &mut words[whole..]) };
-    words.copy_within(whole..whole + last, kept);
-    kept + last
 }
 
 #[inline]

@@ -30,6 +30,28 @@ mod tests;
 /// rounding of the chain's recurrence in f64, far below the precision of a message.
 const SCALE_TOLERANCE: f64 = 1.0 / (1u64 << 30) as f64;
 
+/// log2 of the largest integer that a number is encoded as, far beyond the square of any scale.
+const LARGEST_INTEGER: f64 = 252.0;
+
+/// `digits · 2^zeros`: a number times a scale, exactly as it was rounded to double precision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Integer {
+    digits: i128,
+    zeros: u32,
+}
+
+impl From<f64> for Integer {
+    /// Of an integer.
+    fn from(x: f64) -> Self {
+        // What exceeds 2^126 has zeros behind its 53 digits.
+        let zeros = (x.abs().log2() - 125.0).max(0.0) as u32;
+        Integer {
+            digits: (x / f64::from(zeros).exp2()) as i128,
+            zeros,
+        }
+    }
+}
+
 /// Computes on ciphertexts with public keys only.
 ///
 /// Implements [`girih_he::Evaluator`] and [`girih_he::Leveled`] with their rules of levels and
@@ -218,7 +240,7 @@ impl Evaluator {
     }
 
     /// `round(value · scale)`.
-    fn integer(&self, op: &'static str, value: f64, scale: f64) -> Result<i128> {
+    fn integer(&self, op: &'static str, value: f64, scale: f64) -> Result<Integer> {
         let scaled = (value * scale).round();
         if !value.is_finite() {
             return Err(Error::NotFinite {
@@ -227,23 +249,25 @@ impl Evaluator {
                 value,
             });
         }
-        // 2^126: the bound leaves a bit for sums.
-        if scaled.abs() >= 126f64.exp2() {
+        if scaled.abs() >= LARGEST_INTEGER.exp2() {
             return Err(scheme(
                 op,
                 format!(
-                    "{value} times the scale 2^{:.1} exceeds 2^126",
+                    "{value} times the scale 2^{:.1} exceeds 2^{LARGEST_INTEGER}",
                     scale.log2()
                 ),
             ));
         }
-        Ok(scaled as i128)
+        Ok(Integer::from(scaled))
     }
 
-    fn residue(&self, integer: i128, prime: usize) -> u64 {
+    fn residue(&self, Integer { digits, zeros }: Integer, prime: usize) -> u64 {
         let q = self.ring().modulus(prime);
-        let r = q.reduce_u128(integer.unsigned_abs());
-        if integer < 0 { q.neg(r) } else { r }
+        let mut r = q.reduce_u128(digits.unsigned_abs());
+        if zeros > 0 {
+            r = q.mul(r, q.pow(2, zeros.into()));
+        }
+        if digits < 0 { q.neg(r) } else { r }
     }
 
     /// The state of an operand of these parameters, which is on one of the two scales of its level.

@@ -1,7 +1,7 @@
 //! How the rounding errors of an evaluation reach its result.
 //!
 //! An evaluator that works on scaled integers rounds wherever it divides by a scale: after each sum of products and scaled
-//! terms. To first order an error `e` of a value `v` changes the result by `e · ∂result/∂v`, the *gain*; gains come from one pass
+//! terms, and where a factor of a product comes from a higher level and is lowered to that of the other. To first order an error `e` of a value `v` changes the result by `e · ∂result/∂v`, the *gain*; gains come from one pass
 //! backwards through the evaluation (reverse differentiation). Errors of different places are independent, so that their
 //! variances add.
 
@@ -41,6 +41,8 @@ struct Tape<'a> {
     values: Vec<f64>,
     /// Earlier values and the derivatives by them.
     parents: Vec<Vec<(usize, f64)>>,
+    /// Levels below the input.
+    depths: Vec<usize>,
     /// Values and levels below the input.
     rounded: Vec<(usize, usize)>,
     output: usize,
@@ -52,6 +54,7 @@ impl<'a> Tape<'a> {
         let mut tape = Tape {
             values: Vec::new(),
             parents: Vec::new(),
+            depths: Vec::new(),
             rounded: Vec::new(),
             output: 0,
             error,
@@ -87,6 +90,8 @@ impl<'a> Tape<'a> {
 
     fn push(&mut self, value: f64, parents: Vec<(usize, f64)>, rounded: Option<usize>) -> usize {
         let id = self.values.len();
+        let above = parents.iter().map(|p| self.depths[p.0]).max();
+        self.depths.push(rounded.or(above).unwrap_or(0));
         let error = match rounded {
             Some(depth) => {
                 self.rounded.push((id, depth));
@@ -107,6 +112,13 @@ impl<'a> Tape<'a> {
         products: &[(usize, usize)],
         rounded: Option<usize>,
     ) -> usize {
+        let products: Vec<_> = products
+            .iter()
+            .map(|&(a, b)| match rounded {
+                Some(depth) => (self.lowered(a, depth - 1), self.lowered(b, depth - 1)),
+                None => (a, b),
+            })
+            .collect();
         let v = &self.values;
         let value = constant
             + linear.iter().map(|&(k, c)| c * v[k]).sum::<f64>()
@@ -114,6 +126,14 @@ impl<'a> Tape<'a> {
         let mut parents = linear.to_vec();
         parents.extend(products.iter().flat_map(|&(a, b)| [(a, v[b]), (b, v[a])]));
         self.push(value, parents, rounded)
+    }
+
+    /// A factor at the level of a product.
+    fn lowered(&mut self, id: usize, depth: usize) -> usize {
+        if self.depths[id] >= depth {
+            return id;
+        }
+        self.push(self.values[id], vec![(id, 1.0)], Some(depth))
     }
 
     fn polynomial(&mut self, plan: &PolynomialPlan, x: usize, depth: usize) -> usize {
@@ -205,7 +225,7 @@ mod tests {
 
     proptest! {
         /// An error at one place changes the result by its gain, and places are no deeper than the plan; there is one for each
-        /// relinearisation, and further ones only for leaves and the input.
+        /// relinearisation, and further ones for leaves, the input and factors that are lowered.
         #[test]
         fn gains_are_derivatives(
             c in prop::collection::vec(-1.0..1.0f64, 3..40),

@@ -138,7 +138,7 @@ impl Evaluator {
         d0.add_combination_assign(&halves(Ciphertext::c0), coefficient, ring);
         d1.add_combination_assign(&halves(Ciphertext::c1), coefficient, ring);
         let constant = self.integer(op, sum.constant, scale)?;
-        if constant != 0 {
+        if constant.digits != 0 {
             d0.add_scalar_assign(|i| self.residue(constant, i), ring);
         }
         Ok(())

@@ -3,7 +3,7 @@
 use girih_he::{Error, Level, Result, State, rules};
 use girih_rns::{Lazy, Poly, Then};
 
-use super::{Constant, Evaluator, Use, scheme};
+use super::{Constant, Evaluator, Integer, Use, scheme};
 use crate::Ciphertext;
 use crate::keyswitch::{Pair, switch};
 
@@ -35,7 +35,7 @@ impl Evaluator {
     }
 
     /// `(k a_0, k a_1)`.
-    pub(super) fn times_integer(&self, a: &Ciphertext, k: i128) -> Pair {
+    pub(super) fn times_integer(&self, a: &Ciphertext, k: Integer) -> Pair {
         let (mut c0, mut c1) = (a.c0().clone(), a.c1().clone());
         c0.mul_scalar_assign(|i| self.residue(k, i), self.ring());
         c1.mul_scalar_assign(|i| self.residue(k, i), self.ring());

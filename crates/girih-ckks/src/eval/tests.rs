@@ -770,3 +770,42 @@ fn constants_alone_multiply_at_linear_levels() {
         assert!(error.contains("linear") && error.contains("L1"), "{error}");
     }
 }
+
+/// Numbers are exact to double precision however large their scale; the square of a scale of 2^70 is beyond 128 bits.
+#[test]
+fn scales_of_products_may_exceed_128_bits() {
+    for (x, zeros) in [
+        (0.0, 0),
+        (-7.0, 0),
+        (126f64.exp2(), 1),
+        (-3.0 * 140f64.exp2(), 16),
+    ] {
+        let integer = Integer::from(x);
+        assert_eq!(integer.zeros, zeros);
+        assert_eq!(integer.digits as f64 * f64::from(zeros).exp2(), x);
+    }
+    let setup = Setup::new(spec(11, 60, &[50, 60, 70], (3, 50)), &[]);
+    let values: Vec<f64> = (0..setup.params.slots())
+        .map(|i| (i as f64).sin())
+        .collect();
+    let a = setup.encrypt(&values);
+    let below = Level(1);
+    let b = setup
+        .eval
+        .dot_affine_rescaled(&[(&a, &a)], &[(&a, -0.75)], -1.0 / 3.0, below)
+        .unwrap();
+    let c = setup
+        .eval
+        .add_scalar(&setup.eval.mul(&b, &b).unwrap(), 0.3)
+        .unwrap();
+    let c = setup.eval.rescale(&c).unwrap();
+    for (x, got) in values.iter().zip(setup.decrypt(&c)) {
+        let y = x * x - 0.75 * x - 1.0 / 3.0;
+        assert!((got - y * y - 0.3).abs() < 1e-11, "{got} {x}");
+    }
+    let error = setup
+        .eval
+        .add_scalar(&setup.eval.mul(&a, &a).unwrap(), 120f64.exp2());
+    let error = error.expect_err("2^260").to_string();
+    assert!(error.contains("2^252"), "{error}");
+}

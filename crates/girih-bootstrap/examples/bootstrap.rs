@@ -33,6 +33,7 @@ fn run(preset: &Preset) -> Outcome {
     let plan = preset.plan()?;
     let params = plan.params().clone();
     println!("{params}");
+    println!("failure 2^{:.1}", plan.failure_log2()?);
     let mut rng = ChaCha20Rng::from_seed([7; 32]);
     let secret = KeyGenerator::new(&params).secret_key(&mut rng);
     let start = Instant::now();

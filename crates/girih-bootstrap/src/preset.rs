@@ -2,6 +2,7 @@
 
 use girih_ckks::{Params, ParamsSpec, Security};
 use girih_he::SlotValues;
+use girih_polyfit::overflow::Overflow;
 use girih_polyfit::trigonometric::{ModularMethod, ModularReduction};
 
 use crate::{BootstrapPlan, BootstrapSpec, Order, Refinement, Result};
@@ -71,17 +72,17 @@ impl Chain<'_> {
 
     fn spec(&self, arcsine: usize, babies: usize) -> Result<BootstrapSpec> {
         let method = ModularMethod {
-            degree: 30,
-            doublings: 3,
             arcsine,
+            ..ModularMethod::default()
         };
+        let integers = Overflow::sparse(WEIGHT)?;
         let ratio = f64::from(self.first - self.application.1).exp2();
         Ok(BootstrapSpec {
             slots: 1 << (self.log_n - 1),
             values: SlotValues::Complex,
             order: Order::RaiseFirst,
             to_coefficients: self.to_coefficients.len(),
-            reduction: ModularReduction::new(BOUND, MARGIN / ratio, method)?,
+            reduction: ModularReduction::weighted(&integers, BOUND, MARGIN / ratio, method)?,
             to_slots: self.to_slots.len(),
             weight: WEIGHT,
             babies,
@@ -95,8 +96,9 @@ const FAST: Chain<'_> = Chain {
     log_n: 16,
     first: 48,
     application: (12, 40),
-    to_slots: &[(39, 46), (37, 52), (34, 57)],
-    reduction: &[57; 8],
+    to_slots: &[(39, 46), (37, 51), (33, 55)],
+    // Balanced: each level's rounding reaches the result with the same weight (docs/evalmod.md).
+    reduction: &[54, 54, 55, 56, 57, 59, 61, 58],
     to_coefficients: &[45, 47, 49, 51],
     special: (10, 46),
 };

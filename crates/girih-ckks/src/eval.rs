@@ -9,7 +9,7 @@ use num_complex::Complex64;
 
 use affine::Affine;
 pub use constant::{Constant, Use, Values};
-use transform::End;
+use transform::{End, Order};
 
 use crate::keys::{EvaluationKeys, GaloisKey, KeyId, SwitchingKey};
 use crate::{Ciphertext, Coefficients, Encoder, LevelInfo, Params};
@@ -416,7 +416,16 @@ impl girih_he::Evaluator for Evaluator {
         &self,
         giants: &[GiantStep<&Ciphertext, &Constant>],
     ) -> Result<Ciphertext> {
-        self.transformed("sum_rotated_products", giants, End::Product)
+        let op = "sum_rotated_products";
+        self.transformed(op, giants, Order::Sum, End::Product)
+    }
+
+    fn horner_rotated_products(
+        &self,
+        giants: &[GiantStep<&Ciphertext, &Constant>],
+    ) -> Result<Ciphertext> {
+        let op = "horner_rotated_products";
+        self.transformed(op, giants, Order::Horner, End::Product)
     }
 }
 
@@ -461,6 +470,15 @@ impl Leveled for Evaluator {
         &self,
         giants: &[GiantStep<&Ciphertext, &Constant>],
     ) -> Result<Ciphertext> {
-        self.transformed("sum_rotated_products_rescaled", giants, End::Rescaled)
+        let op = "sum_rotated_products_rescaled";
+        self.transformed(op, giants, Order::Sum, End::Rescaled)
+    }
+
+    fn horner_rotated_products_rescaled(
+        &self,
+        giants: &[GiantStep<&Ciphertext, &Constant>],
+    ) -> Result<Ciphertext> {
+        let op = "horner_rotated_products_rescaled";
+        self.transformed(op, giants, Order::Horner, End::Rescaled)
     }
 }

@@ -223,6 +223,13 @@ impl<E: Leveled> Evaluator for Auto<E> {
     ) -> Result<E::Ciphertext> {
         self.with_aligned(giants, |giants| self.inner.sum_rotated_products(giants))
     }
+
+    fn horner_rotated_products(
+        &self,
+        giants: &[GiantStep<&E::Ciphertext, &E::Plaintext>],
+    ) -> Result<E::Ciphertext> {
+        self.with_aligned(giants, |giants| self.inner.horner_rotated_products(giants))
+    }
 }
 
 impl<E: Leveled> Leveled for Auto<E> {
@@ -291,6 +298,15 @@ impl<E: Leveled> Leveled for Auto<E> {
     ) -> Result<E::Ciphertext> {
         self.with_aligned(giants, |giants| {
             self.inner.sum_rotated_products_rescaled(giants)
+        })
+    }
+
+    fn horner_rotated_products_rescaled(
+        &self,
+        giants: &[GiantStep<&E::Ciphertext, &E::Plaintext>],
+    ) -> Result<E::Ciphertext> {
+        self.with_aligned(giants, |giants| {
+            self.inner.horner_rotated_products_rescaled(giants)
         })
     }
 }

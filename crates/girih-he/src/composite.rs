@@ -64,36 +64,49 @@ pub(crate) fn sum_rotated_products<E: Evaluator + ?Sized>(
     giants: &[GiantStep<&E::Ciphertext, &E::Plaintext>],
 ) -> Result<E::Ciphertext> {
     let op = "sum_rotated_products";
-    let babies = Babies::new(
-        giants
-            .iter()
-            .flat_map(|g| g.terms.iter().map(|t| (t.0, t.1))),
-    );
-    let rotated = babies
-        .by
-        .iter()
-        .zip(&babies.inputs)
-        .map(|(by, input)| eval.rotate_many(input, by))
-        .collect::<Result<Vec<_>>>()?;
+    let rotated = Babies::new(giants).rotated(eval)?;
     let sums = giants
         .iter()
-        .map(|giant| {
-            let terms: Vec<_> = giant
-                .terms
-                .iter()
-                .map(|(a, r, p)| {
-                    let (input, baby) = babies.find(a, *r);
-                    (&rotated[input][baby], *p)
-                })
-                .collect();
-            eval.dot_plain(&terms)
-        })
+        .map(|giant| rotated.sum(eval, giant))
         .collect::<Result<Vec<_>>>()?;
     let terms: Vec<_> = sums.iter().zip(giants).map(|(s, g)| (s, g.by)).collect();
     if terms.is_empty() {
         return Err(Error::EmptySum { op });
     }
     eval.sum_rotated(&terms)
+}
+
+/// One `rotate_many` for each input; one `dot_plain` for each giant step that has terms, and one `sum_rotated` that adds
+/// it to what came before.
+pub(crate) fn horner_rotated_products<E: Evaluator + ?Sized>(
+    eval: &E,
+    giants: &[GiantStep<&E::Ciphertext, &E::Plaintext>],
+) -> Result<E::Ciphertext> {
+    let rotated = Babies::new(giants).rotated(eval)?;
+    // The sum so far, and the rotation that is still due.
+    let mut total: Option<(E::Ciphertext, Rotation)> = None;
+    for giant in giants {
+        let here = match giant.terms.is_empty() {
+            true => None,
+            false => Some(rotated.sum(eval, giant)?),
+        };
+        let sum = match (total, here) {
+            (None, None) => None,
+            (None, Some(here)) => Some(here),
+            (Some((sum, due)), None) => Some(eval.rotate(&sum, due)?),
+            (Some((sum, due)), Some(here)) => {
+                Some(eval.sum_rotated(&[(&here, Rotation(0)), (&sum, due)])?)
+            }
+        };
+        total = sum.map(|sum| (sum, giant.by));
+    }
+    let (sum, due) = total.ok_or(Error::EmptySum {
+        op: "horner_rotated_products",
+    })?;
+    if due.is_identity(eval.slots()) {
+        return Ok(sum);
+    }
+    eval.rotate(&sum, due)
 }
 
 /// The distinct inputs of a linear transform, told apart by their address, and the rotations of each.
@@ -103,12 +116,12 @@ struct Babies<'a, C> {
 }
 
 impl<'a, C> Babies<'a, C> {
-    fn new(terms: impl Iterator<Item = (&'a C, Rotation)>) -> Self {
+    fn new<P>(giants: &[GiantStep<&'a C, P>]) -> Self {
         let mut babies = Babies {
             inputs: Vec::new(),
             by: Vec::<Vec<Rotation>>::new(),
         };
-        for (a, r) in terms {
+        for &(a, r, _) in giants.iter().flat_map(|g| &g.terms) {
             let input = match babies.inputs.iter().position(|i| std::ptr::eq(*i, a)) {
                 Some(known) => known,
                 None => {
@@ -124,11 +137,45 @@ impl<'a, C> Babies<'a, C> {
         babies
     }
 
+    /// All baby steps: one `rotate_many` for each input.
+    fn rotated<E: Evaluator<Ciphertext = C> + ?Sized>(self, eval: &E) -> Result<Rotated<'a, C>> {
+        let inputs = self.by.iter().zip(&self.inputs);
+        let vectors = inputs
+            .map(|(by, input)| eval.rotate_many(input, by))
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Rotated {
+            babies: self,
+            vectors,
+        })
+    }
+
     /// Index of an input and of its rotation; both are there.
     fn find(&self, a: &C, r: Rotation) -> (usize, usize) {
         let input = self.inputs.iter().position(|i| std::ptr::eq(*i, a));
         let input = input.expect("every input was collected");
         let baby = self.by[input].iter().position(|by| *by == r);
         (input, baby.expect("every rotation was collected"))
+    }
+}
+
+/// The baby steps of a linear transform, by input and rotation.
+struct Rotated<'a, C> {
+    babies: Babies<'a, C>,
+    vectors: Vec<Vec<C>>,
+}
+
+impl<C> Rotated<'_, C> {
+    /// The sum of products of one giant step, not yet rotated.
+    fn sum<E: Evaluator<Ciphertext = C> + ?Sized>(
+        &self,
+        eval: &E,
+        giant: &GiantStep<&C, &E::Plaintext>,
+    ) -> Result<C> {
+        let term = |(a, r, p): &(&C, Rotation, _)| {
+            let (input, baby) = self.babies.find(a, *r);
+            (&self.vectors[input][baby], *p)
+        };
+        let terms: Vec<(&C, &E::Plaintext)> = giant.terms.iter().map(term).collect();
+        eval.dot_plain(&terms)
     }
 }

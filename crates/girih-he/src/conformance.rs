@@ -276,6 +276,7 @@ impl<E: Leveled> Suite<'_, '_, E> {
             self.circuit("dot", &at, &Dot);
             self.circuit("dot_affine", &at, &DotAffine);
             self.circuit("sum_rotated_products", &at, &SumRotatedProducts);
+            self.circuit("horner_rotated_products", &at, &HornerRotatedProducts);
             self.circuit("rescaled", &at, &Rescaled);
         }
         let at = At {
@@ -484,9 +485,14 @@ impl<E: Leveled> Suite<'_, '_, E> {
                     by,
                     terms: vec![(&a, baby, &w)],
                 };
+                let giants = [giant];
                 refused(
                     "sum_rotated_products without a key",
-                    eval.sum_rotated_products(&[giant]),
+                    eval.sum_rotated_products(&giants),
+                );
+                refused(
+                    "horner_rotated_products without a key",
+                    eval.horner_rotated_products(&giants),
                 );
             }
             let many = eval.rotate_many(&a, &[Rotation(0), r]).map(|_| a.clone());

@@ -119,6 +119,17 @@ pub trait Evaluator {
     ) -> Result<Self::Ciphertext> {
         composite::sum_rotated_products(self, giants)
     }
+
+    /// `rotate(.. rotate(rotate(B₁, g₁) + B₂, g₂) + .. + Bₖ, gₖ)` for `Bⱼ = Σᵢ rotate(aᵢ, rᵢ) ⊙ pᵢ`, at the product
+    /// scale: a linear transform by Horner's rule. Giant steps that all turn by the same amount need one key, and wait
+    /// for each other; a step without terms only turns. CKKS stays over QP as in
+    /// [`sum_rotated_products`](Evaluator::sum_rotated_products).
+    fn horner_rotated_products(
+        &self,
+        giants: &[GiantStep<&Self::Ciphertext, &Self::Plaintext>],
+    ) -> Result<Self::Ciphertext> {
+        composite::horner_rotated_products(self, giants)
+    }
 }
 
 /// Level management: what compiled programs and adaptors see; layer code never does.
@@ -169,6 +180,14 @@ pub trait Leveled: Evaluator {
         giants: &[GiantStep<&Self::Ciphertext, &Self::Plaintext>],
     ) -> Result<Self::Ciphertext> {
         self.rescale(&self.sum_rotated_products(giants)?)
+    }
+
+    /// [`rescale`](Leveled::rescale) of [`horner_rotated_products`](Evaluator::horner_rotated_products), in one division.
+    fn horner_rotated_products_rescaled(
+        &self,
+        giants: &[GiantStep<&Self::Ciphertext, &Self::Plaintext>],
+    ) -> Result<Self::Ciphertext> {
+        self.rescale(&self.horner_rotated_products(giants)?)
     }
 }
 

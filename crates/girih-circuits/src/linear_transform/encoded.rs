@@ -74,7 +74,12 @@ impl<P> EncodedTransform<P> {
                 .iter()
                 .map(|giants| Ok(eval.sum_rotated_products(&with_inputs(giants, xs))?))
                 .collect(),
-            Hoisting::Single | Hoisting::Horner => self.apply_by_sums(eval, xs),
+            Hoisting::Horner => self
+                .outputs
+                .iter()
+                .map(|giants| Ok(eval.horner_rotated_products(&self.walk(giants, xs))?))
+                .collect(),
+            Hoisting::Single => self.apply_by_sums(eval, xs),
         }
     }
 
@@ -94,7 +99,12 @@ impl<P> EncodedTransform<P> {
                 .iter()
                 .map(|giants| Ok(eval.sum_rotated_products_rescaled(&with_inputs(giants, xs))?))
                 .collect(),
-            Hoisting::Single | Hoisting::Horner => self
+            Hoisting::Horner => self
+                .outputs
+                .iter()
+                .map(|giants| Ok(eval.horner_rotated_products_rescaled(&self.walk(giants, xs))?))
+                .collect(),
+            Hoisting::Single => self
                 .apply_by_sums(eval, xs)?
                 .iter()
                 .map(|y| Ok(eval.rescale(y)?))
@@ -137,49 +147,39 @@ impl<P> EncodedTransform<P> {
         };
         self.outputs
             .iter()
-            .map(|giants| match self.steps.hoisting {
-                Hoisting::Horner => self.horner(eval, giants, sum),
-                Hoisting::Single | Hoisting::Double => {
-                    let sums = giants
-                        .iter()
-                        .map(sum)
-                        .collect::<girih_he::Result<Vec<_>>>()?;
-                    let terms: Vec<_> = sums.iter().zip(giants).map(|(s, g)| (s, g.by)).collect();
-                    Ok(match terms.as_slice() {
-                        [(only, Rotation(0))] => (*only).clone(),
-                        terms => eval.sum_rotated(terms)?,
-                    })
-                }
+            .map(|giants| {
+                let sums = giants
+                    .iter()
+                    .map(sum)
+                    .collect::<girih_he::Result<Vec<_>>>()?;
+                let terms: Vec<_> = sums.iter().zip(giants).map(|(s, g)| (s, g.by)).collect();
+                Ok(match terms.as_slice() {
+                    [(only, Rotation(0))] => (*only).clone(),
+                    terms => eval.sum_rotated(terms)?,
+                })
             })
             .collect()
     }
 
-    /// `rotate(B₀ + rotate(B₁ + rotate(B₂ + .., t), t), first)`; partial sums are formed when they are added.
-    fn horner<E: Evaluator<Plaintext = P>>(
+    /// The steps of `rotate(B₀ + rotate(B₁ + rotate(B₂ + .., t), t), first)`, those without terms included.
+    fn walk<'a, C>(
         &self,
-        eval: &E,
-        giants: &[GiantStep<usize, P>],
-        sum: impl Fn(&GiantStep<usize, P>) -> girih_he::Result<E::Ciphertext>,
-    ) -> Result<E::Ciphertext> {
+        giants: &'a [GiantStep<usize, P>],
+        xs: &'a [C],
+    ) -> Vec<GiantStep<&'a C, &'a P>> {
         let chain = self.chain(giants);
-        let t = rotation(self.steps.giant % self.slots);
-        let mut total: Option<E::Ciphertext> = None;
-        for k in (0..=chain.length).rev() {
-            let by = rotation((chain.first + k * self.steps.giant) % self.slots);
-            let here = giants.iter().find(|g| g.by == by).map(&sum).transpose()?;
-            total = match (total, here) {
-                (None, here) => here,
-                (Some(total), None) => Some(eval.rotate(&total, t)?),
-                (Some(total), Some(here)) => {
-                    Some(eval.sum_rotated(&[(&here, Rotation(0)), (&total, t)])?)
-                }
-            };
-        }
-        let total = total.ok_or(Error::EmptyOutput { output: 0 })?;
-        Ok(match chain.first {
-            0 => total,
-            first => eval.rotate(&total, rotation(first))?,
-        })
+        let at = |k: usize| rotation((chain.first + k * self.steps.giant) % self.slots);
+        let step = |k: usize| GiantStep {
+            by: match k {
+                0 => rotation(chain.first),
+                _ => rotation(self.steps.giant % self.slots),
+            },
+            terms: giants
+                .iter()
+                .find(|g| g.by == at(k))
+                .map_or_else(Vec::new, |g| terms(g, xs)),
+        };
+        (0..=chain.length).rev().map(step).collect()
     }
 }
 
@@ -189,7 +189,12 @@ fn with_inputs<'a, C, P>(
 ) -> Vec<GiantStep<&'a C, &'a P>> {
     let giant = |g: &'a GiantStep<usize, P>| GiantStep {
         by: g.by,
-        terms: g.terms.iter().map(|(i, r, p)| (&xs[*i], *r, p)).collect(),
+        terms: terms(g, xs),
     };
     giants.iter().map(giant).collect()
+}
+
+fn terms<'a, C, P>(giant: &'a GiantStep<usize, P>, xs: &'a [C]) -> Vec<(&'a C, Rotation, &'a P)> {
+    let terms = giant.terms.iter();
+    terms.map(|(i, r, p)| (&xs[*i], *r, p)).collect()
 }

@@ -11,8 +11,9 @@ pub enum Hoisting {
     /// Baby steps are not divided either before their products are summed; each output has its own
     /// ([`sum_rotated_products`](girih_he::Evaluator::sum_rotated_products)).
     Double,
-    /// As `Single`, with giant steps by Horner's rule `B₀ + rotate(B₁ + rotate(B₂ + .., t), t)`: one key for
-    /// all of them, one after the other.
+    /// Giant steps by Horner's rule `B₀ + rotate(B₁ + rotate(B₂ + .., t), t)`: one key for all of them, one after the
+    /// other; each output has baby steps of its own
+    /// ([`horner_rotated_products`](girih_he::Evaluator::horner_rotated_products)).
     Horner,
 }
 
@@ -75,9 +76,9 @@ pub struct LazyPrices {
 pub struct StepCounts {
     /// How the steps are evaluated.
     pub hoisting: Hoisting,
-    /// Inputs that are rotated (with both hoistings, once for each output).
+    /// Inputs that are rotated (once for each output but for single hoisting).
     pub decompositions: usize,
-    /// Hoisted rotations (with both hoistings, of each output).
+    /// Hoisted rotations (of each output but for single hoisting).
     pub babies: usize,
     /// Rotations of partial sums.
     pub giants: usize,
@@ -123,15 +124,15 @@ impl Pattern {
     /// Counts under given steps.
     #[must_use]
     pub fn counts(&self, slots: usize, steps: Steps) -> StepCounts {
-        // With both hoistings baby steps belong to one output.
+        // But for single hoisting, baby steps belong to one output.
         let mut babies = BTreeSet::new();
         let mut giants: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
         for &(output, input, r) in &self.diagonals {
             let (giant, baby) = steps.split(r, slots);
             if baby != 0 {
                 let owner = match steps.hoisting {
-                    Hoisting::Double => output,
-                    Hoisting::Single | Hoisting::Horner => 0,
+                    Hoisting::Double | Hoisting::Horner => output,
+                    Hoisting::Single => 0,
                 };
                 babies.insert((owner, input, baby));
             }

@@ -458,6 +458,41 @@ fn transforms_stay_within_the_error_of_their_parts() {
                 assert_eq!(got, many, "{threads} threads");
             }
         }
+        // Horner's rule: one key for all giant steps, the same sum within the prediction; a step without terms turns only.
+        let horner: [PlannedStep; 4] = [
+            (8, &[(0, 500, 1), (1, 2, 3)]),
+            (8, &[]),
+            (8, &[(0, 1, 2), (1, 0, 3), (0, 2, 0)]),
+            (0, &[(0, 0, 0), (0, 1, 1), (1, 2, 2)]),
+        ];
+        let plain: [PlannedStep; 3] = [(24, horner[0].1), (8, horner[2].1), (0, horner[3].1)];
+        let (giants, noisy) = (steps(&horner, &a, &p), steps(&horner, &x, &u));
+        let sum = noise.sum_rotated_products(&steps(&plain, &x, &u)).unwrap();
+        let got = eval.horner_rotated_products(&giants).unwrap();
+        let predicted = noise.horner_rotated_products(&noisy).unwrap();
+        setup.check("horner_rotated_products", &got, &predicted, 0.001);
+        for (a, b) in sum.values().iter().zip(predicted.values()) {
+            assert!((a - b).abs() < 1e-9, "the clear values agree");
+        }
+        let got = eval.horner_rotated_products_rescaled(&giants).unwrap();
+        let predicted = noise.horner_rotated_products_rescaled(&noisy).unwrap();
+        setup.check("horner_rotated_products_rescaled", &got, &predicted, 0.01);
+        for threads in [2, 3] {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            let many = pool.install(|| eval.horner_rotated_products_rescaled(&giants).unwrap());
+            assert_eq!(got, many, "{threads} threads");
+        }
+        // One step, not turned after another one: nothing is left to differ.
+        for plan in [&plan[..1], &plan[1..2]] {
+            let one = steps(plan, &a, &p);
+            assert_eq!(
+                eval.horner_rotated_products(&one).unwrap(),
+                eval.sum_rotated_products(&one).unwrap()
+            );
+        }
         // Without any rotation there is no key switch: bit for bit a plain sum of products, rescaled.
         let still = [GiantStep {
             by: Rotation(0),

@@ -15,6 +15,15 @@ use crate::Ciphertext;
 use crate::keys::{GaloisKey, KeyId};
 use crate::keyswitch::{PairQp, hoist, switch_qp};
 
+/// How giant steps are added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Each is rotated from where it is: `Σ_j rotate(B_j, g_j)`.
+    Sum,
+    /// The sum so far is rotated: `rotate(rotate(B_1, g_1) + B_2, g_2) + ..`.
+    Horner,
+}
+
 /// How a transform ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -28,14 +37,15 @@ pub(super) enum End {
 type Step = (usize, Rotation);
 
 impl Evaluator {
-    /// `Σ_g rotate(Σᵢ rotate(aᵢ, rᵢ) ⊙ pᵢ, g)`. Inputs are told apart by their address.
+    /// Giant steps `Σᵢ rotate(aᵢ, rᵢ) ⊙ pᵢ`, added in an order. Inputs are told apart by their address.
     pub(super) fn transformed(
         &self,
         op: &'static str,
         giants: &[GiantStep<&Ciphertext, &Constant>],
+        order: Order,
         end: End,
     ) -> Result<Ciphertext> {
-        if giants.iter().any(|g| g.terms.is_empty()) {
+        if order == Order::Sum && giants.iter().any(|g| g.terms.is_empty()) {
             return Err(Error::EmptySum { op });
         }
         let terms = || giants.iter().flat_map(|g| &g.terms);
@@ -76,6 +86,7 @@ impl Evaluator {
         let mut encoded = encoded.into_iter();
         let sums = steps_of
             .iter()
+            .filter(|of| !of.is_empty())
             .map(|of| {
                 let pair = |(step, p): (&Step, Result<_>)| Ok((number[step], p?));
                 of.iter().zip(encoded.by_ref()).map(pair).collect()
@@ -98,9 +109,16 @@ impl Evaluator {
                 }),
             })
             .collect();
-        let sums = weighted_babies(&babies, &sums, ring);
+        let mut sums = weighted_babies(&babies, &sums, ring).into_iter();
         drop(digits);
-        let total = total(sums.into_iter().zip(giant_keys).collect(), ring);
+        let total = match order {
+            Order::Sum => total(sums.zip(giant_keys).collect(), ring),
+            Order::Horner => {
+                let terms = steps_of.iter().map(|of| !of.is_empty());
+                let sums = terms.map(|any| any.then(|| sums.next()).flatten());
+                horner(sums.zip(giant_keys), ring)
+            }
+        };
         let [u0, u1] = total.ok_or(Error::EmptySum { op })?;
         let (drop, state) = match end {
             End::Product => (0, state),
@@ -145,18 +163,47 @@ fn total(sums: Vec<(PairQp, Option<&GaloisKey>)>, ring: &Ring) -> Option<PairQp>
     }))
 }
 
-/// Adds `phi(u_0 + v_0, v_1)` for the switched second half `(v_0, v_1)` of `round(u_1 / P)`, or the sum itself.
+/// The sum over QP where each giant step joins what came before, and all of it is rotated by its key.
+fn horner<'a>(
+    steps: impl Iterator<Item = (Option<PairQp>, Option<&'a GaloisKey>)>,
+    ring: &Ring,
+) -> Option<PairQp> {
+    let mut total: Option<PairQp> = None;
+    for (sum, key) in steps {
+        let here = match (total, sum) {
+            (Some(mut total), Some(sum)) => {
+                for (total, u) in total.iter_mut().zip(&sum) {
+                    total.add_assign(u, ring);
+                }
+                Some(total)
+            }
+            (total, sum) => total.or(sum),
+        };
+        total = match (here, key) {
+            (Some(here), Some(key)) => {
+                let switched = switched(here, key, ring);
+                Some(switched.map(|u| u.automorphism(key.element, ring)))
+            }
+            (here, _) => here,
+        };
+    }
+    total
+}
+
+/// `(u_0 + v_0, v_1)` for the switched second half `(v_0, v_1)` of `round(u_1 / P)`: what is left is the automorphism.
+fn switched([u0, u1]: PairQp, key: &GaloisKey, ring: &Ring) -> PairQp {
+    let c1 = u1.mod_down(ring);
+    drop(u1);
+    let [mut v0, v1] = switch_qp(&c1, &key.key, ring);
+    v0.add_assign(&u0, ring);
+    [v0, v1]
+}
+
+/// Adds a giant step, rotated by its key if it has one.
 fn add_turned(total: &mut Option<PairQp>, sum: PairQp, key: Option<&GaloisKey>, ring: &Ring) {
     let turned = match key {
         None => sum,
-        Some(key) => {
-            let [u0, u1] = sum;
-            let c1 = u1.mod_down(ring);
-            drop(u1);
-            let [mut v0, v1] = switch_qp(&c1, &key.key, ring);
-            v0.add_assign(&u0, ring);
-            [v0, v1]
-        }
+        Some(key) => switched(sum, key, ring),
     };
     match (total, key) {
         (Some(total), None) => {

@@ -131,6 +131,24 @@ circuit!(SumRotatedProducts, |e, x, w, by| {
         e.sum_rotated_products(&[step(Rotation(0), vec![(&x[2], by[0], &w[0])])])?,
     ])
 });
+circuit!(HornerRotatedProducts, |e, x, w, by| {
+    let step = |by, terms| GiantStep { by, terms };
+    let steps = [
+        step(by[0], vec![(&x[0], by[0], &w[0])]),
+        step(by[0], vec![]),
+        step(
+            by[by.len() - 1],
+            vec![(&x[1], by[0], &w[1]), (&x[0], Rotation(0), &w[0])],
+        ),
+        step(Rotation(0), vec![(&x[2], Rotation(0), &w[1])]),
+    ];
+    Ok(vec![
+        e.horner_rotated_products(&steps)?,
+        e.horner_rotated_products(&steps[..2])?,
+        e.horner_rotated_products(&steps[1..3])?,
+        e.horner_rotated_products(&steps[3..])?,
+    ])
+});
 circuit!(Rescaled, |e, x, w, by| {
     let below = Level(e.level(&x[0]).0 - 1);
     let lower = x
@@ -151,6 +169,7 @@ circuit!(Rescaled, |e, x, w, by| {
         e.dot_affine_rescaled(&[(&x[0], &x[1])], &[(&x[2], -0.5)], 0.25, below)?,
         e.dot_affine_rescaled(&[], &[(&x[1], 1.5)], 0.0, below)?,
         e.sum_rotated_products_rescaled(&giants)?,
+        e.horner_rotated_products_rescaled(&giants)?,
     ];
     if let Some(last) = below.below() {
         // linear terms of two levels, all above the products or at them

@@ -18,9 +18,12 @@ use crate::{EncodeError, Params, Plaintext};
 mod compose;
 mod round;
 
-/// `scale · max|value|` up to which f64 encodes: its relative error of about 2^-51 then stays below
-/// the rounding to integers. Above, double-double arithmetic is used.
+/// log2 of a coefficient up to which f64 encodes: half a unit in its last place is 1/8, and the kernels take it. Above,
+/// double-double arithmetic is used.
 const F64_BITS: f64 = 50.0;
+/// log2 of the root mean square of all coefficients up to which f64 encodes: the error of the transform, relative to that about
+/// `2^-53 sqrt(log2 n)` < 2^-51, spreads over all of them and stays below 1/8, the rounding's being `sqrt(1/12)`.
+const F64_MEAN_BITS: f64 = 48.0;
 /// Largest log2 of a coefficient: what `i128` holds with room to spare.
 const WIDE_BITS: f64 = 120.0;
 /// Decoding is exact for values up to 2^40 in magnitude (and at most 2^120 times the inverse of the scale).
@@ -101,8 +104,8 @@ impl Encoder {
     /// `round(scale · embedding^-1(values))` over the limbs of `level`, in NTT form; missing values are zero.
     ///
     /// The error of a slot is that of rounding, about `sqrt(slots / 6) / scale`. Cost: one FFT of `slots` numbers and
-    /// one transform of `2 slots` words a limb; where `scale · max|value|` exceeds 2^50 the FFT runs in double-double arithmetic
-    /// (about thirty times slower).
+    /// one transform of `2 slots` words a limb; where a coefficient exceeds 2^50, or `scale · max|value|`
+    /// both 2^50 and `2^48 sqrt(slots)`, the FFT runs in double-double arithmetic (about thirty times slower).
     ///
     /// # Errors
     /// More values than slots, NaN or infinite values, a level above the top, a scale below 1, coefficients
@@ -244,17 +247,27 @@ impl Encoder {
         let n = self.slots;
         let factor = scale / n as f64;
         let log_max = (max * scale).max(1.0).log2();
-        if log_max <= F64_BITS {
+        // The mean square of the coefficients is 1/n of that of the slots.
+        let log_mean = log_max - 0.5 * f64::from(n.trailing_zeros());
+        if log_max <= F64_BITS || log_mean <= F64_MEAN_BITS {
+            // Only then can a coefficient turn out too large.
+            let kept = (log_max > F64_BITS).then(|| slots.clone());
             self.fft.inverse(&mut slots);
             let mut out = vec![0i64; 2 * n];
             let (low, high) = out.split_at_mut(n);
             let largest =
                 round_reversed(&slots.re, factor, low).max(round_reversed(&slots.im, factor, high));
-            return Ok(Coefficients {
-                values: Integers::Narrow(out),
-                log_max: largest.max(1.0).log2(),
-                scale,
-            });
+            let log_largest = largest.max(1.0).log2();
+            match kept {
+                Some(kept) if log_largest > F64_BITS => slots = kept,
+                _ => {
+                    return Ok(Coefficients {
+                        values: Integers::Narrow(out),
+                        log_max: log_largest,
+                        scale,
+                    });
+                }
+            }
         }
         if log_max > WIDE_BITS + f64::from(n.trailing_zeros()) {
             return Err(self.too_wide(log_max, scale));
@@ -580,12 +593,13 @@ mod tests {
 
     #[test]
     fn f64_is_exact_below_the_rounding_up_to_its_limit() {
-        // Numbers of modulus one, as twiddle factors are: the largest scale in f64 is 2^49.5.
+        // Numbers of modulus one, as twiddle factors are.
         let params = params();
         for log_slots in [0, 2, 5, 9] {
             let n = 1usize << log_slots;
             let encoder = Encoder::new(&params).narrowed(n);
-            for log_scale in [46.0, 48.0, 49.49] {
+            let last = f64::max(49.49, 47.49 + 0.5 * f64::from(log_slots));
+            for log_scale in [46.0, 48.0, 49.49, last] {
                 let unit: Vec<Complex64> = numbers(n, 3)
                     .iter()
                     .map(|x| Complex64::cis(4.0 * x))
@@ -593,7 +607,7 @@ mod tests {
                 let scale = 2f64.powf(log_scale);
                 let got = encoder.coefficients_complex(&unit, scale).expect("encodes");
                 let Integers::Narrow(got) = got.values else {
-                    panic!("the boundary lies at 2^50")
+                    panic!("2^{log_scale} is within f64 for {n} slots")
                 };
                 let mut exact: Vec<_> = unit.iter().map(|z| fft::precise(z.re, z.im)).collect();
                 encoder.fft.inverse_precise(&mut exact);
@@ -607,16 +621,25 @@ mod tests {
                 let (worst, sum) = errors.fold((0f64, 0.0), |(worst, sum), e| {
                     (worst.max(e.abs()), sum + e * e)
                 });
-                // Rounding alone: 1/2 and 1/12. One number has half an ulp of 2^49, and one of its product.
-                let slack = 2f64.powf(log_scale - 51.0);
-                assert!(worst < 0.5 + slack, "{n} slots, 2^{log_scale}: {worst}");
+                // Rounding alone has 1/2 and 1/12.
+                assert!(worst < 0.75, "{n} slots, 2^{log_scale}: {worst}");
                 let mean = sum / (2 * n) as f64;
+                let expected = 1.0 / 12.0 + (1.0f64 / 8.0).powi(2);
                 assert!(
-                    n < 32 || mean < 1.1 / 12.0 + slack * slack / n as f64,
-                    "{n}, {log_scale}: {mean}"
+                    n < 32 || mean < expected,
+                    "{n} slots, 2^{log_scale}: {mean}"
                 );
             }
         }
+        // One coefficient that holds everything is too large for f64, the same numbers spread are not.
+        let (n, scale) = (512, 2f64.powi(51));
+        let encoder = Encoder::new(&params);
+        let narrow = |values: &[f64]| {
+            let got = encoder.coefficients(values, scale).expect("encodes");
+            matches!(got.values, Integers::Narrow(_))
+        };
+        assert!(!narrow(&vec![1.0; n]));
+        assert!(narrow(&numbers(n, 5)));
     }
 
     #[test]

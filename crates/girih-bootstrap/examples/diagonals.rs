@@ -17,6 +17,8 @@ use num_complex::Complex64;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
+/// A giant step and its diagonals by baby steps.
+type Encoded = (Rotation, Vec<(Rotation, Constant)>);
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> Result<(), Error> {
@@ -69,14 +71,19 @@ fn run(which: &[usize]) -> Result<(), Error> {
         let plaintext =
             Encoder::new(&params).encode_complex(&one, level, params.chain().scale(level))?;
         let a = SymmetricEncryptor::new(&secret).encrypt(&plaintext, &mut rng)?;
-        for whole in [false, true] {
+        for (name, whole, usage) in [
+            ("by period", false, Use::LazyFactor),
+            ("as coefficients", false, Use::CompactFactor),
+            ("whole", true, Use::LazyFactor),
+            ("whole, as coefficients", true, Use::CompactFactor),
+        ] {
             let giants = encode(&eval, factor, &steps, whole)?;
             let constants = || {
                 giants
                     .iter()
                     .flat_map(|(_, terms)| terms.iter().map(|t| &t.1))
             };
-            let wanted: Vec<_> = constants().map(|p| (p, level, Use::LazyFactor)).collect();
+            let wanted: Vec<_> = constants().map(|p| (p, level, usage)).collect();
             let start = Instant::now();
             eval.prepare_all(&wanted)?;
             let encoding = start.elapsed().as_secs_f64();
@@ -96,7 +103,7 @@ fn run(which: &[usize]) -> Result<(), Error> {
             }
             times.sort_by(f64::total_cmp);
             println!(
-                "factor {k}, {} diagonals of period {} over {rows} rows, {} + {} keys: {:.1} MB, encoded in {:.3} s; \
+                "factor {k} {name}: {} diagonals of period {} over {rows} rows, {} + {} keys: {:.1} MB, encoded in {:.3} s; \
                  product {:.1} ms (median of 7, {:.1} at best)",
                 wanted.len(),
                 constants().map(Constant::period).max().unwrap_or(0),
@@ -139,7 +146,7 @@ fn encode(
     factor: &Matrix,
     steps: &BTreeMap<usize, Vec<usize>>,
     whole: bool,
-) -> Result<Vec<(Rotation, Vec<(Rotation, Constant)>)>, Error> {
+) -> Result<Vec<Encoded>, Error> {
     let n = factor.n();
     steps
         .iter()

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use girih_he::{Error, GiantStep, Level, Leveled, Result, Rotation, State, rules};
-use girih_rns::{Ntt, Poly, PolyQp, Ring, par};
+use girih_rns::{Ntt, Poly, Ring, Weight, par};
 use num_complex::Complex64;
 
 use affine::Affine;
@@ -103,7 +103,9 @@ impl Evaluator {
             });
         }
         match usage {
-            Use::LazyFactor => self.lazily_encoded("prepare", constant, level).map(|_| ()),
+            Use::LazyFactor | Use::CompactFactor => self
+                .lazily_encoded("prepare", constant, level, usage)
+                .map(|_| ()),
             _ => self.encoded("prepare", constant, level, usage).map(|_| ()),
         }
     }
@@ -185,14 +187,14 @@ impl Evaluator {
         self.own_constant(op, constant)?;
         let product = usage == Use::ProductTerm;
         let scale = match usage {
-            Use::Factor | Use::LazyFactor => self.factor_scale(level),
+            Use::Factor | Use::LazyFactor | Use::CompactFactor => self.factor_scale(level),
             Use::Term | Use::ProductTerm => self.scale(State { level, product }),
         };
         constant.encoding(level, usage, || {
             let (coefficients, limbs) = self.coefficients(op, constant, level, scale)?;
             let poly = coefficients.to_poly(&coefficients.subring(&self.params), limbs);
             Ok(match usage {
-                Use::Factor | Use::LazyFactor => poly,
+                Use::Factor | Use::LazyFactor | Use::CompactFactor => poly,
                 // Sums read whole rows.
                 Use::Term | Use::ProductTerm => poly.embedded(self.ring()),
             })
@@ -205,12 +207,17 @@ impl Evaluator {
         op: &'static str,
         constant: &'a Constant,
         level: Level,
-    ) -> Result<&'a PolyQp<Ntt>> {
+        usage: Use,
+    ) -> Result<&'a Weight> {
         self.own_constant(op, constant)?;
         constant.lazy_encoding(level, || {
             let scale = self.factor_scale(level);
             let (coefficients, limbs) = self.coefficients(op, constant, level, scale)?;
-            Ok(coefficients.to_poly_qp(&coefficients.subring(&self.params), limbs))
+            let subring = coefficients.subring(&self.params);
+            Ok(match coefficients.narrow(subring.n()) {
+                Some(integers) if usage == Use::CompactFactor => Weight::Coefficients(integers),
+                _ => Weight::Evaluations(coefficients.to_poly_qp(&subring, limbs)),
+            })
         })
     }
 

@@ -11,6 +11,7 @@ use std::ops::Range;
 
 use crate::gadget::{VectorRow, blocks};
 use crate::par;
+use crate::weight::{self, Weight};
 use crate::{ExpandedDigits, GadgetVector, GaloisElement, Ntt, Poly, PolyQp, Ring};
 
 /// Words of all baby steps in one block of an inner product: half of a second-level cache of 1 MiB.
@@ -84,18 +85,19 @@ impl Baby<'_> {
 
 /// `(sum_k p_k x_0, sum_k p_k x_1)` over QP for every list of pairs `(i, p)`, with `(x_0, x_1)` baby step `i`.
 ///
-/// Each `p` may belong to a [subring](Ring::subring), as a plaintext does whose slots repeat: it is read as it is
+/// A weight may belong to a [subring](Ring::subring), as a plaintext does whose slots repeat: it is read as it is
 /// stored.
 ///
 /// Cost, for every row: `2 d` multiply-adds and two permutations for each baby step that moves, two
-/// multiply-adds for each pair; no transform. Rows are independent.
+/// multiply-adds for each pair; a transform for each pair whose weight is given by coefficients. Rows are independent.
 ///
 /// # Panics
-/// If operands differ in limbs, a key has fewer limbs or digits, a list is empty, or there is no baby step.
+/// If operands differ in limbs, a key has fewer limbs or digits, a list is empty, there is no baby step, or a weight belongs
+/// to no subring.
 #[must_use]
 pub fn weighted_babies(
     babies: &[Baby<'_>],
-    sums: &[Vec<(usize, &PolyQp<Ntt>)>],
+    sums: &[Vec<(usize, &Weight)>],
     ring: &Ring,
 ) -> Vec<[PolyQp<Ntt>; 2]> {
     let limbs = babies.first().expect("a sum has a baby step").limbs();
@@ -104,9 +106,13 @@ pub fn weighted_babies(
             && b.turn.as_ref().is_none_or(|t| t.digits.limbs() == limbs)),
         "baby steps have the same limbs"
     );
+    let fits = |weight: &Weight| match weight {
+        Weight::Evaluations(poly) => poly.limbs() == limbs,
+        Weight::Coefficients(_) => true,
+    };
     assert!(
         sums.iter()
-            .all(|terms| !terms.is_empty() && terms.iter().all(|(_, p)| p.limbs() == limbs)),
+            .all(|terms| !terms.is_empty() && terms.iter().all(|(_, p)| fits(p))),
         "a sum has terms over the limbs of the baby steps"
     );
     for turn in babies.iter().filter_map(|b| b.turn.as_ref()) {
@@ -135,7 +141,10 @@ pub fn weighted_babies(
             let (x, y) = pair.split_at_mut(n);
             baby.row(ring, r, [x, y], &mut scratch);
         }
-        sum_row(ring, ring.qp_index(limbs, r), r, &steps, sums, out);
+        let index = ring.qp_index(limbs, r);
+        let mut evaluated = ring.pool().unfilled(weight::scratch(sums));
+        let sums = weight::rows(sums, ring, index, r, &mut evaluated);
+        sum_row(ring, index, &steps, &sums, out);
     });
     out
 }
@@ -144,9 +153,8 @@ pub fn weighted_babies(
 fn sum_row(
     ring: &Ring,
     prime: usize,
-    r: usize,
     steps: &[u64],
-    sums: &[Vec<(usize, &PolyQp<Ntt>)>],
+    sums: &[Vec<(usize, &[u64])>],
     mut out: Vec<[&mut [u64]; 2]>,
 ) {
     let n = ring.n();
@@ -163,7 +171,7 @@ fn sum_row(
                     let rows = terms.iter().map(|(i, _)| &steps[at(*i)..at(*i) + n]);
                     rows.map(|row| &row[range.clone()]).collect()
                 };
-                let weights = terms.iter().map(|(_, p)| runs(p.row(r), n, &range));
+                let weights = terms.iter().map(|(_, row)| runs(row, n, &range));
                 let weights: Vec<&[u64]> = weights.collect();
                 let (a, b) = (row(0), row(1));
                 let out = [&mut x[range.clone()], &mut y[range.clone()]];
@@ -189,7 +197,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Digits, Storage, oracle};
+    use crate::{Coeff, Digits, Storage, oracle};
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(12))]
@@ -245,27 +253,29 @@ mod tests {
                 })
                 .collect();
             // Two of the four weights belong to subrings, one of them with runs longer than a block.
-            let subrings = [n, n / 2, 8, n].map(|degree| ring.subring(degree).expect("degree"));
-            let short: Vec<PolyQp<Ntt>> = subrings
-                .iter()
-                .zip(9000..)
-                .map(|(subring, k)| oracle::random_qp(subring, limbs, seed ^ k).with_domain())
-                .collect();
-            let spread = |p: &PolyQp<Ntt>| PolyQp::from_fn(&ring, limbs, |index, row| {
-                let r = (0..p.row_count()).find(|&r| ring.qp_index(limbs, r) == index).expect("a row");
-                let run = n / p.n();
-                row.iter_mut().enumerate().for_each(|(i, x)| *x = p.row(r)[i / run]);
+            let degrees = [n, n / 2, 8, n];
+            let integers = degrees.map(|degree| -> Vec<i64> {
+                (0..degree as u64).map(|i| (seed ^ i).wrapping_mul(0x9e37_79b9_7f4a_7c15) as i64).collect()
             });
-            let weights: Vec<PolyQp<Ntt>> = short.iter().map(spread).collect();
+            let evaluations = |ring: &Ring, x: &[i64]| PolyQp::<Coeff>::secret_from_i64(ring, limbs, x).into_ntt(ring);
+            let short = integers.each_ref().map(|x| {
+                Weight::Evaluations(evaluations(&ring.subring(x.len()).expect("a degree"), x))
+            });
+            let kept = integers.each_ref().map(|x| Weight::Coefficients(x.clone()));
+            let weights = integers.each_ref().map(|x| {
+                let mut spread = vec![0; n];
+                spread.iter_mut().step_by(n / x.len()).zip(x).for_each(|(s, &x)| *s = x);
+                evaluations(&ring, &spread)
+            });
             // more terms than one reduction may have
             let long: Vec<(usize, usize)> = (0..TERMS + 3).map(|k| (k % 5, k % 4)).collect();
             let indices = [vec![(0, 0), (3, 1), (1, 2)], vec![(4, 3)], vec![(2, 1)], long];
-            fn of<'a>(sums: &[Vec<(usize, usize)>], weights: &'a [PolyQp<Ntt>]) -> Vec<Vec<(usize, &'a PolyQp<Ntt>)>> {
+            fn of<'a, W>(sums: &[Vec<(usize, usize)>], weights: &'a [W]) -> Vec<Vec<(usize, &'a W)>> {
                 sums.iter().map(|terms| terms.iter().map(|&(i, w)| (i, &weights[w])).collect()).collect()
             }
             let sums = of(&indices, &weights);
             let got = weighted_babies(&babies, &of(&indices, &short), &ring);
-            prop_assert_eq!(&got, &weighted_babies(&babies, &sums, &ring));
+            prop_assert_eq!(&got, &weighted_babies(&babies, &of(&indices, &kept), &ring));
             for (got, terms) in got.iter().zip(&sums) {
                 let mut sum = [PolyQp::zero(&ring, limbs), PolyQp::zero(&ring, limbs)];
                 for (i, weight) in terms {

@@ -13,6 +13,7 @@ mod poly;
 mod poly_qp;
 mod rescale;
 mod ring;
+mod weight;
 
 pub mod par;
 pub mod sample;
@@ -34,3 +35,4 @@ pub use poly::Poly;
 pub use poly_qp::PolyQp;
 pub use rescale::{mod_down_pair, rescaled_pair};
 pub use ring::{DIGIT_HEADROOM, MIN_DEGREE, Ring};
+pub use weight::Weight;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use girih_he::Level;
-use girih_rns::{Ntt, Poly, PolyQp};
+use girih_rns::{Ntt, Poly, Weight};
 use num_complex::Complex64;
 
 use crate::Params;
@@ -21,6 +21,9 @@ pub enum Use {
     /// As a factor in a linear transform, whose products are divided by the special modulus later: a [`Use::Factor`] with
     /// residues modulo the special primes too.
     LazyFactor,
+    /// A [`Use::LazyFactor`] kept as the coefficients of its polynomial, one row in place of one a prime, which every
+    /// product transforms. A product takes whichever of the two was prepared first, a [`Use::LazyFactor`] if none was.
+    CompactFactor,
 }
 
 /// A named vector of values with its encodings, one for each level and [`Use`] it has met.
@@ -42,8 +45,8 @@ struct Inner {
     values: Values,
     period: usize,
     encodings: Vec<OnceLock<Poly<Ntt>>>,
-    /// By level, for [`Use::LazyFactor`].
-    lazy: Vec<OnceLock<PolyQp<Ntt>>>,
+    /// By level, for [`Use::LazyFactor`] and [`Use::CompactFactor`].
+    lazy: Vec<OnceLock<Weight>>,
 }
 
 /// The slots of a constant.
@@ -128,7 +131,7 @@ impl Constant {
         let made = self.inner.encodings.iter().filter_map(OnceLock::get);
         let lazy = self.inner.lazy.iter().filter_map(OnceLock::get);
         made.map(|poly| 8 * poly.rows().len())
-            .chain(lazy.map(|poly| 8 * poly.rows().len()))
+            .chain(lazy.map(Weight::bytes))
             .sum()
     }
 
@@ -140,14 +143,14 @@ impl Constant {
     pub(crate) fn lazy_encoding<E>(
         &self,
         level: Level,
-        encode: impl FnOnce() -> Result<PolyQp<Ntt>, E>,
-    ) -> Result<&PolyQp<Ntt>, E> {
+        encode: impl FnOnce() -> Result<Weight, E>,
+    ) -> Result<&Weight, E> {
         let cell = &self.inner.lazy[usize::from(level.0)];
         match cell.get() {
-            Some(poly) => Ok(poly),
+            Some(weight) => Ok(weight),
             None => {
-                let poly = encode()?;
-                Ok(cell.get_or_init(|| poly))
+                let weight = encode()?;
+                Ok(cell.get_or_init(|| weight))
             }
         }
     }

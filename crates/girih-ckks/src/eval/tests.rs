@@ -716,6 +716,27 @@ fn values_that_repeat_are_kept_by_their_period() {
         terms: terms(usize::from(by > 0)),
     });
     let got = eval.sum_rotated_products_rescaled(&giants).unwrap();
+    // The same with coefficients in place of evaluations.
+    let compact: Vec<Constant> = sums
+        .iter()
+        .map(|(_, w)| eval.constant("p", w).unwrap())
+        .collect();
+    for p in &compact {
+        eval.prepare(p, level, Use::CompactFactor).unwrap();
+        assert_eq!(p.encoded_bytes(), 8 * (2 * p.period()).max(8));
+    }
+    let of_compact = [0, 1].map(|giant| GiantStep {
+        by: giants[giant].by,
+        terms: terms(giant)
+            .iter()
+            .zip(compact.iter().skip(giant).step_by(2))
+            .map(|((a, r, _), p)| (*a, *r, p))
+            .collect(),
+    });
+    assert_eq!(
+        got,
+        eval.sum_rotated_products_rescaled(&of_compact).unwrap()
+    );
     let x = uniform(slots, 9, 1.0);
     let expected: Vec<f64> = (0..slots)
         .map(|i| {

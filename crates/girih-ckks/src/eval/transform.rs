@@ -8,9 +8,9 @@
 use std::collections::BTreeMap;
 
 use girih_he::{Error, GiantStep, Result, Rotation, State, rules};
-use girih_rns::{Baby, PolyQp, Ring, Turn, mod_down_pair, par, weighted_babies};
+use girih_rns::{Baby, Ring, Turn, Weight, mod_down_pair, par, weighted_babies};
 
-use super::{Constant, Evaluator};
+use super::{Constant, Evaluator, Use};
 use crate::Ciphertext;
 use crate::keys::{GaloisKey, KeyId};
 use crate::keyswitch::{PairQp, hoist, switch_qp};
@@ -82,7 +82,9 @@ impl Evaluator {
         }
         let number: BTreeMap<Step, usize> = steps.keys().copied().zip(0..).collect();
         let constants: Vec<&Constant> = terms().map(|t| t.2).collect();
-        let encoded = par::map(constants, |p| self.lazily_encoded(op, p, state.level));
+        let encoded = par::map(constants, |p| {
+            self.lazily_encoded(op, p, state.level, Use::LazyFactor)
+        });
         let mut encoded = encoded.into_iter();
         let sums = steps_of
             .iter()
@@ -91,7 +93,7 @@ impl Evaluator {
                 let pair = |(step, p): (&Step, Result<_>)| Ok((number[step], p?));
                 of.iter().zip(encoded.by_ref()).map(pair).collect()
             })
-            .collect::<Result<Vec<Vec<(usize, &PolyQp<_>)>>>>()?;
+            .collect::<Result<Vec<Vec<(usize, &Weight)>>>>()?;
         let moves = |i: usize| steps.iter().any(|(s, key)| s.0 == i && key.is_some());
         let digits = inputs
             .iter()

@@ -6,7 +6,7 @@ use girih_he::{Auto, Evaluator, GiantStep, Level, Leveled, Rotation};
 
 use crate::factor::Factor;
 use crate::plan::downwards;
-use crate::{BootstrapKeys, BootstrapPlan, Error, Order, Refinement, Result};
+use crate::{BootstrapKeys, BootstrapPlan, Error, Giants, Order, Refinement, Result};
 
 /// A stage of the bootstrapping, for those who watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +35,11 @@ pub struct Bootstrapper {
 #[derive(Clone)]
 struct Transform {
     top: Level,
+    giants: Giants,
     factors: Vec<EncodedFactor>,
 }
 
-/// Giant steps; each with its baby steps and their diagonals.
+/// Giant steps in the order in which they are added; each with its baby steps and their diagonals.
 type EncodedFactor = Vec<(Rotation, Vec<(Rotation, Constant)>)>;
 
 impl Bootstrapper {
@@ -52,7 +53,8 @@ impl Bootstrapper {
             return Err(Error::ParamsMismatch);
         }
         let scheme = Scheme::new(keys.evaluation.clone());
-        let transform = |name, top, factors| Transform::new(&scheme, name, top, factors);
+        let giants = plan.spec().giants;
+        let transform = |name, top, factors| Transform::new(&scheme, name, top, giants, factors);
         Ok(Bootstrapper {
             to_coefficients: transform(
                 "slots to coefficients",
@@ -221,10 +223,20 @@ impl Bootstrapper {
 }
 
 impl Transform {
-    fn new(scheme: &Scheme, name: &str, top: Level, factors: &[Factor]) -> Result<Transform> {
+    fn new(
+        scheme: &Scheme,
+        name: &str,
+        top: Level,
+        giants: Giants,
+        factors: &[Factor],
+    ) -> Result<Transform> {
         let encoded = |(k, factor): (usize, &Factor)| {
-            let steps = factor.steps.iter().enumerate();
+            let mut steps: Vec<_> = factor.steps.iter().enumerate().collect();
+            if giants == Giants::Horner {
+                steps.reverse();
+            }
             steps
+                .into_iter()
                 .map(|(j, babies)| {
                     let constants = babies.iter().map(|(baby, diagonal)| {
                         let name = format!("{name}/{k}/{j}/{baby}");
@@ -233,13 +245,18 @@ impl Transform {
                         let constant = scheme.constant_complex(&name, &slots)?;
                         Ok((Rotation(*baby as i32), constant))
                     });
-                    let giant = Rotation((j as isize * factor.giant) as i32);
+                    let turns = match giants {
+                        Giants::Apart => j,
+                        Giants::Horner => j.min(1),
+                    };
+                    let giant = Rotation((turns as isize * factor.giant) as i32);
                     Ok((giant, constants.collect::<Result<Vec<_>>>()?))
                 })
                 .collect::<Result<Vec<_>>>()
         };
         Ok(Transform {
             top,
+            giants,
             factors: factors
                 .iter()
                 .enumerate()
@@ -267,7 +284,10 @@ impl Transform {
                     terms: terms.iter().map(|(r, p)| (&x, *r, p)).collect(),
                 })
                 .collect();
-            Ok(scheme.sum_rotated_products_rescaled(&giants)?)
+            Ok(match self.giants {
+                Giants::Apart => scheme.sum_rotated_products_rescaled(&giants)?,
+                Giants::Horner => scheme.horner_rotated_products_rescaled(&giants)?,
+            })
         })
     }
 }

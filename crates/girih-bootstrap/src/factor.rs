@@ -10,7 +10,7 @@
 
 use num_complex::Complex64;
 
-use crate::Matrix;
+use crate::{Giants, Matrix};
 
 /// Which way the offsets of a factor go from zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,8 +104,13 @@ impl Sequence {
 
 impl Factor {
     /// Rotations that keys are needed for, but for zero.
-    pub(crate) fn rotations(&self) -> impl Iterator<Item = isize> {
-        let giants = (1..self.steps.len() as isize).map(|j| j * self.giant);
+    pub(crate) fn rotations(&self, giants: Giants) -> impl Iterator<Item = isize> {
+        let turns = self.steps.len() as isize - 1;
+        let keys = match giants {
+            Giants::Apart => turns,
+            Giants::Horner => turns.min(1),
+        };
+        let giants = (1..=keys).map(|j| j * self.giant);
         let babies = self.steps.iter().flatten().map(|(baby, _)| *baby);
         babies.chain(giants).filter(|r| *r != 0)
     }

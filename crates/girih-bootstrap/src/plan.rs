@@ -251,7 +251,7 @@ impl BootstrapPlan {
         ] {
             for (factor, level) in factors.iter().zip(downwards(top)) {
                 factor
-                    .rotations()
+                    .rotations(self.spec.giants)
                     .for_each(|r| need(Rotation(r as i32), level));
             }
         }

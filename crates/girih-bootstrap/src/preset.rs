@@ -5,7 +5,7 @@ use girih_he::SlotValues;
 use girih_polyfit::overflow::Overflow;
 use girih_polyfit::trigonometric::{ModularMethod, ModularReduction};
 
-use crate::{BootstrapPlan, BootstrapSpec, Order, Refinement, Result};
+use crate::{BootstrapPlan, BootstrapSpec, Giants, Order, Refinement, Result};
 
 /// Largest `|I|` with a sparse secret of weight 32.
 const BOUND: usize = 15;
@@ -70,7 +70,7 @@ impl Chain<'_> {
         }
     }
 
-    fn spec(&self, arcsine: usize, babies: usize) -> Result<BootstrapSpec> {
+    fn spec(&self, arcsine: usize, babies: usize, giants: Giants) -> Result<BootstrapSpec> {
         let method = ModularMethod {
             arcsine,
             ..ModularMethod::default()
@@ -86,6 +86,7 @@ impl Chain<'_> {
             to_slots: self.to_slots.len(),
             weight: WEIGHT,
             babies,
+            giants,
             refinement: None,
         })
     }
@@ -113,11 +114,11 @@ impl Preset {
             name: "fast",
             purpose: "the least time",
             params: FAST.params(),
-            spec: FAST.spec(1, 8)?,
+            spec: FAST.spec(1, 8, Giants::Apart)?,
         })
     }
 
-    /// As [`fast`](Self::fast) with half of the baby steps: fewer keys, more time.
+    /// As [`fast`](Self::fast) with half of the baby steps and one key for all giant steps of a factor: fewer keys, more time.
     ///
     /// # Errors
     /// As [`fast`](Self::fast).
@@ -126,7 +127,7 @@ impl Preset {
             name: "small-keys",
             purpose: "the least memory",
             params: FAST.params(),
-            spec: FAST.spec(1, 4)?,
+            spec: FAST.spec(1, 4, Giants::Horner)?,
         })
     }
 
@@ -138,7 +139,7 @@ impl Preset {
     pub fn high_precision() -> Result<Preset> {
         let spec = BootstrapSpec {
             refinement: Some(Refinement { bits: 10 }),
-            ..FAST.spec(1, 8)?
+            ..FAST.spec(1, 8, Giants::Apart)?
         };
         Ok(Preset {
             name: "high-precision",

@@ -23,6 +23,16 @@ pub struct Refinement {
     pub bits: u8,
 }
 
+/// How the giant steps of a factor are added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Giants {
+    /// Each is rotated from where it is, by a key of its own; threads share them.
+    Apart,
+    /// By Horner's rule: one key for all giant steps of a factor, which wait for each other; threads share the rows of
+    /// one.
+    Horner,
+}
+
 /// What a bootstrapping is asked to do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BootstrapSpec {
@@ -43,6 +53,8 @@ pub struct BootstrapSpec {
     pub weight: usize,
     /// Most baby steps of a factor, a power of two: fewer of them are fewer keys and more work.
     pub babies: usize,
+    /// How giant steps are added.
+    pub giants: Giants,
     /// Whether the error of the first bootstrapping is bootstrapped again.
     pub refinement: Option<Refinement>,
 }

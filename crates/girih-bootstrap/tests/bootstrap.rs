@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use girih_bootstrap::{
-    BootstrapKeys, BootstrapPlan, BootstrapSpec, Bootstrapper, Error, Order, Refinement,
+    BootstrapKeys, BootstrapPlan, BootstrapSpec, Bootstrapper, Error, Giants, Order, Refinement,
 };
 use girih_ckks::{
     Ciphertext, Decryptor, Encoder, KeyGenerator, Params, ParamsSpec, SecretKey, Security,
@@ -60,6 +60,7 @@ fn spec(slots: usize, arcsine: usize) -> BootstrapSpec {
         to_slots: 3,
         weight: 32,
         babies: 8,
+        giants: Giants::Apart,
         refinement: None,
     }
 }
@@ -137,6 +138,25 @@ fn values_come_back_with_levels_whatever_the_slots() {
         // The sine's error is that of the coefficients, which are larger where there are fewer of them.
         let wanted = if n >= slots / 8 { 19.0 } else { 13.0 };
         assert!(mean > wanted && worst > wanted - 3.0, "{n}: {mean} {worst}");
+    }
+}
+
+#[test]
+fn giant_steps_by_one_key_lose_no_bits() {
+    let slots = 1 << (LOG_N - 1);
+    let horner = |babies| BootstrapSpec {
+        giants: Giants::Horner,
+        babies,
+        ..spec(slots, 1)
+    };
+    let apart = World::new(params(2, 8), spec(slots, 1));
+    for babies in [2, 4] {
+        let mut world = World::new(params(2, 8), horner(babies));
+        let keys = |world: &World| world.bootstrapper.plan().manifest().rotations.len();
+        assert!(keys(&world) < keys(&apart), "fewer keys");
+        let (mean, worst) = world.bits(&scattered(slots));
+        println!("{babies} baby steps: {mean:.1} {worst:.1}");
+        assert!(mean > 19.0 && worst > 16.0, "{mean} {worst}");
     }
 }
 

@@ -97,10 +97,10 @@ const FAST: Chain<'_> = Chain {
     log_n: 16,
     first: 48,
     application: (12, 40),
-    to_slots: &[(39, 46), (37, 51), (33, 55)],
+    to_slots: &[(39, 46), (37, 51), (42, 64)],
     // Balanced: each level's rounding reaches the result with the same weight (docs/evalmod.md).
     reduction: &[54, 54, 55, 56, 57, 59, 61, 58],
-    to_coefficients: &[45, 47, 49, 51],
+    to_coefficients: &[46, 48, 49, 49],
     special: (10, 46),
 };
 

@@ -4,6 +4,7 @@
 mod bootstrapper;
 pub mod embedding;
 mod error;
+mod evaluator;
 mod factor;
 mod keys;
 mod matrix;
@@ -13,6 +14,7 @@ mod spec;
 
 pub use bootstrapper::{Bootstrapper, Stage};
 pub use error::{Error, Result};
+pub use evaluator::BootstrapEvaluator;
 pub use keys::BootstrapKeys;
 pub use matrix::Matrix;
 pub use plan::BootstrapPlan;

@@ -11,6 +11,7 @@
 
 use girih_he::Level;
 use girih_ntt::primes;
+use girih_rns::sample::Seed;
 use girih_rns::{Coeff, Ntt, PolyQp, Ring, Storage, Then, sample};
 use rand_core::CryptoRng;
 
@@ -57,6 +58,36 @@ impl EncapsulationKeys {
     pub fn log_small_modulus(&self) -> f64 {
         let primes = self.ring.q_primes().iter().chain(self.ring.p_primes());
         primes.map(|&p| (p as f64).log2()).sum()
+    }
+
+    /// The key to the sparse secret.
+    pub(crate) fn down(&self) -> &SwitchingKey {
+        &self.down
+    }
+
+    /// The key back.
+    pub(crate) fn up(&self) -> &SwitchingKey {
+        &self.up
+    }
+
+    /// From the wire form: the halves of the key to the sparse secret over the [small ring](Self::small_ring).
+    pub(crate) fn from_parts(
+        params: &Params,
+        weight: usize,
+        ring: Ring,
+        seed: Seed,
+        halves: Vec<PolyQp<Ntt>>,
+        up: SwitchingKey,
+    ) -> EncapsulationKeys {
+        let limbs = ring.q_len();
+        let down = SwitchingKey::over(&ring, limbs, Level(0), seed, halves, Storage::default());
+        EncapsulationKeys {
+            params: params.clone(),
+            weight,
+            ring,
+            down,
+            up,
+        }
     }
 
     /// Bytes in memory.
@@ -151,7 +182,7 @@ fn encrypt(
 }
 
 /// The primes of level 0, and as many of the same size that no other modulus uses, with a few bits more.
-fn small_ring(params: &Params) -> Result<Ring> {
+pub(crate) fn small_ring(params: &Params) -> Result<Ring> {
     let big = params.ring();
     let q = &big.q_primes()[..params.chain().limbs(Level(0))];
     let log_p = params.chain().at(Level(0)).log_q + HEADROOM;

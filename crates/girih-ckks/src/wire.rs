@@ -23,9 +23,11 @@ use std::fmt;
 
 use crate::{ParamsSpec, Security, WireError};
 
+mod encapsulation;
 mod objects;
 mod pack;
 
+pub use encapsulation::encapsulation_keys_len;
 pub use objects::{ciphertext_len, evaluation_keys_len, public_key_len};
 
 /// Version of the format. 3: seeds are expanded by AES-128 and 52-bit draws (see [`girih_rns::sample::Expander`]); files
@@ -51,17 +53,20 @@ pub enum Kind {
     Ciphertext,
     /// A [`SeededCiphertext`](crate::SeededCiphertext).
     SeededCiphertext,
+    /// [`EncapsulationKeys`](crate::EncapsulationKeys).
+    EncapsulationKeys,
 }
 
 impl Kind {
     /// All kinds; the tag of a kind is one more than its index.
-    const ALL: [Kind; 6] = [
+    const ALL: [Kind; 7] = [
         Kind::Params,
         Kind::SecretKey,
         Kind::PublicKey,
         Kind::EvaluationKeys,
         Kind::Ciphertext,
         Kind::SeededCiphertext,
+        Kind::EncapsulationKeys,
     ];
 
     /// The kind of a frame, from its header alone.
@@ -104,6 +109,7 @@ impl Kind {
             Kind::EvaluationKeys => "set of evaluation keys",
             Kind::Ciphertext => "ciphertext",
             Kind::SeededCiphertext => "seeded ciphertext",
+            Kind::EncapsulationKeys => "set of encapsulation keys",
         }
     }
 }

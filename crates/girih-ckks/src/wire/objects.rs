@@ -266,11 +266,11 @@ pub fn evaluation_keys_len(params: &Params, manifest: &KeyManifest) -> usize {
 }
 
 /// Level, seed, packed halves.
-fn key_len(params: &Params, level: Level) -> usize {
+pub(super) fn key_len(params: &Params, level: Level) -> usize {
     1 + SEED + params.digits(level) * poly_qp_len(params.ring(), params.chain().limbs(level))
 }
 
-fn write_key(key: &SwitchingKey, params: &Params, out: &mut Vec<u8>) {
+pub(super) fn write_key(key: &SwitchingKey, params: &Params, out: &mut Vec<u8>) {
     out.push(key.level().0);
     out.extend_from_slice(key.vector().seed());
     for b in key.vector().b() {
@@ -278,7 +278,10 @@ fn write_key(key: &SwitchingKey, params: &Params, out: &mut Vec<u8>) {
     }
 }
 
-fn read_key(reader: &mut Reader<'_>, params: &Params) -> Result<SwitchingKey, WireError> {
+pub(super) fn read_key(
+    reader: &mut Reader<'_>,
+    params: &Params,
+) -> Result<SwitchingKey, WireError> {
     let level = read_level(reader, params)?;
     let seed = reader.array::<SEED>()?;
     let (needed, left) = (key_len(params, level) - 1 - SEED, reader.left());

@@ -18,7 +18,9 @@ pub fn evaluate<E: Evaluator>(
 ) -> Result<E::Ciphertext> {
     match plan.input_map() {
         None => evaluate_unit(eval, plan, x),
-        Some((scale, shift)) => evaluate_unit(eval, plan, &affine(eval, &[(x, scale)], shift)?),
+        Some((scale, shift)) => {
+            evaluate_unit(eval, plan, &linear_combination(eval, &[(x, scale)], shift)?)
+        }
     }
 }
 
@@ -66,7 +68,7 @@ fn run<E: Evaluator>(
                     .iter()
                     .map(|(v, c)| (&values[v.index()], *c))
                     .collect();
-                affine(eval, &terms, *constant)?
+                linear_combination(eval, &terms, *constant)?
             }
         };
         values.push(value);
@@ -75,7 +77,10 @@ fn run<E: Evaluator>(
 }
 
 /// `Σ cₖ vₖ + c`, without products where every factor is 1 or -1.
-fn affine<E: Evaluator>(
+///
+/// # Errors
+/// No term; the evaluator refuses an operation.
+pub fn linear_combination<E: Evaluator>(
     eval: &E,
     terms: &[(&E::Ciphertext, f64)],
     constant: f64,

@@ -1,20 +1,18 @@
 //! The compiler: from a graph and requirements to a leveled program with its parameters, keys and prices.
 
-use std::collections::BTreeMap;
-
-use girih_he::{
-    Constants, HeProfile, KeyManifest, Level, Leveled, NoiseEvaluator, Program, RegionRanges,
-};
+use girih_he::{Constants, HeProfile, KeyManifest, Level, Primitive, Program};
 use girih_model::Graph;
-use ndarray::{ArrayD, Axis, IxDyn, Slice};
+use ndarray::{ArrayD, Axis, Slice};
 
-use crate::chain::{ChainRequest, Scheme};
+use crate::bootstrapping::place;
+use crate::chain::{BootstrappedSet, ChainRequest, Scheme};
 use crate::choose::{Target, choose};
 use crate::effect::Judge;
-use crate::lower::{INPUT, Lowered, OUTPUT, Weights, lower};
+use crate::lower::{INPUT, Lowered, OUTPUT, Weights, lower, lower_bootstrapped};
 use crate::network::Network;
 use crate::packing::TensorPacking;
-use crate::plan::plan;
+use crate::plan::{PackingPlan, plan};
+use crate::predict::{clear_ranges, fill, predicted_std, top_level, value_bits};
 use crate::ranges::{Ranges, replaced};
 use crate::replacement::default_plan;
 use crate::report::{self, PlanReport};
@@ -46,6 +44,20 @@ pub struct Requirements {
     pub max_memory: Option<u64>,
     /// log2 of the largest ring degree.
     pub max_log_n: u32,
+    /// Whether ciphertexts may be bootstrapped.
+    pub bootstrapping: Refresh,
+}
+
+/// Whether a program may bootstrap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refresh {
+    /// Where no parameters hold the model without it, or where it is faster.
+    #[default]
+    Auto,
+    /// Levels must suffice.
+    Never,
+    /// Only parameters with a bootstrapping are considered.
+    Always,
 }
 
 impl Default for Requirements {
@@ -62,6 +74,7 @@ impl Default for Requirements {
             degree: None,
             max_memory: None,
             max_log_n: 16,
+            bootstrapping: Refresh::Auto,
         }
     }
 }
@@ -85,7 +98,7 @@ pub struct Compiled {
     pub input: TensorPacking,
     /// How outputs are unpacked.
     pub output: TensorPacking,
-    /// The keys the program needs.
+    /// The keys the program needs, those of the bootstrapping included.
     pub manifest: KeyManifest,
     /// The plan in words and numbers.
     pub report: PlanReport,
@@ -135,49 +148,117 @@ pub fn compile(
         scheme,
         probes: probes(graph, requirements, ranges.as_ref()),
     };
-    let mut best: Option<Compiled> = None;
-    let mut fitting = 0;
-    let mut why = String::from("no ring degree tried");
-    for log_n in MIN_LOG_N..=requirements.max_log_n {
-        let before = best.as_ref().map(|b| b.report.predicted_seconds);
-        let mut any = false;
-        for batch in batches(requirements.batch, 1 << (log_n - 1)) {
-            match job.attempt(log_n, batch) {
-                Ok(candidate) => {
-                    any = true;
-                    let fits = requirements
-                        .max_memory
-                        .is_none_or(|m| candidate.report.predicted_peak_bytes <= m);
-                    let cost = |c: &Compiled| {
-                        c.report.predicted_seconds
-                            * requirements.batch.div_ceil(c.input.batch()) as f64
-                    };
-                    if !fits {
-                        why = format!(
-                            "N = 2^{log_n} needs {} MiB of memory",
-                            candidate.report.predicted_peak_bytes >> 20
-                        );
-                    } else if best.as_ref().is_none_or(|b| cost(&candidate) < cost(b)) {
-                        best = Some(candidate);
-                    }
-                }
-                Err(Attempt::Refused(reason)) => why = reason,
-                Err(Attempt::Failed(error)) => return Err(error),
-            }
-        }
-        fitting += usize::from(any);
-        let improved = best.as_ref().map(|b| b.report.predicted_seconds) != before;
-        if best.is_some() && (fitting >= DEGREES_COMPARED || (fitting > 1 && !improved)) {
-            break;
-        }
+    let mut search = Search {
+        requirements,
+        best: None,
+        why: Vec::new(),
+    };
+    if requirements.bootstrapping != Refresh::Always {
+        search.leveled(&job)?;
     }
-    best.ok_or(Error::NoParameters {
+    if requirements.bootstrapping != Refresh::Never {
+        search.bootstrapped(&job)?;
+    }
+    let why = match search.why.is_empty() {
+        true => "no parameters tried".into(),
+        false => search.why.join("; "),
+    };
+    search.best.ok_or(Error::NoParameters {
         depth,
         precision: requirements.precision,
         security: requirements.security,
         largest: requirements.max_log_n,
         why,
     })
+}
+
+/// The cheapest of what was tried, and why the last attempt of each kind failed.
+struct Search<'a> {
+    requirements: &'a Requirements,
+    best: Option<Compiled>,
+    why: Vec<String>,
+}
+
+impl Search<'_> {
+    /// Seconds of all batches.
+    fn cost(&self, compiled: &Compiled) -> f64 {
+        let runs = self.requirements.batch.div_ceil(compiled.input.batch());
+        compiled.report.predicted_seconds * runs as f64
+    }
+
+    /// Keeps the cheaper one; whether there is any, or why not.
+    fn consider(
+        &mut self,
+        attempt: std::result::Result<Compiled, Attempt>,
+    ) -> Result<Option<String>> {
+        let candidate = match attempt {
+            Ok(candidate) => candidate,
+            Err(Attempt::Refused(reason)) => return Ok(Some(reason)),
+            Err(Attempt::Failed(error)) => return Err(error),
+        };
+        let most = self.requirements.max_memory;
+        if most.is_some_and(|m| candidate.report.predicted_peak_bytes > m) {
+            return Ok(Some(format!(
+                "N = 2^{} needs {} MiB of memory, {} MiB are allowed",
+                candidate.chain.log_n,
+                candidate.report.predicted_peak_bytes >> 20,
+                most.unwrap_or(0) >> 20
+            )));
+        }
+        if self
+            .best
+            .as_ref()
+            .is_none_or(|b| self.cost(&candidate) < self.cost(b))
+        {
+            self.best = Some(candidate);
+        }
+        Ok(None)
+    }
+
+    /// Ring degrees from small to large, without bootstrapping.
+    fn leveled(&mut self, job: &Job<'_>) -> Result<()> {
+        let (mut fitting, mut why) = (0, None);
+        for log_n in MIN_LOG_N..=self.requirements.max_log_n {
+            let before = self.best.as_ref().map(|b| b.report.predicted_seconds);
+            let mut any = false;
+            for batch in batches(self.requirements.batch, 1 << (log_n - 1)) {
+                let refused = self.consider(job.attempt(log_n, batch))?;
+                any |= refused.is_none();
+                why = refused.or(why);
+            }
+            fitting += usize::from(any);
+            let improved = self.best.as_ref().map(|b| b.report.predicted_seconds) != before;
+            if self.best.is_some() && (fitting >= DEGREES_COMPARED || (fitting > 1 && !improved)) {
+                break;
+            }
+        }
+        self.why.extend(why);
+        Ok(())
+    }
+
+    /// All sets with a bootstrapping that a single bootstrapping does not make dearer than what is known.
+    fn bootstrapped(&mut self, job: &Job<'_>) -> Result<()> {
+        let network = job.network.in_steps()?;
+        for set in job.scheme.bootstrapped(self.requirements.security) {
+            let name = set.chain.preset.clone().unwrap_or_default();
+            if set.chain.log_n > self.requirements.max_log_n {
+                continue;
+            }
+            let each = set
+                .profile
+                .seconds_of(Primitive::Bootstrap, set.profile.top());
+            for batch in batches(self.requirements.batch, set.chain.slots()) {
+                if self.best.as_ref().is_some_and(|b| self.cost(b) <= each) {
+                    break;
+                }
+                let refused = self.consider(job.bootstrapped(&network, &set, batch))?;
+                self.why
+                    .extend(refused.map(|why| format!("with bootstrapping ({name}): {why}")));
+            }
+        }
+        self.why.dedup();
+        Ok(())
+    }
 }
 
 fn check(graph: &Graph, requirements: &Requirements) -> Result<()> {
@@ -336,7 +417,141 @@ struct Job<'a> {
     probes: Vec<Vec<f64>>,
 }
 
+/// How inputs are packed and outputs unpacked.
+fn ends(network: &Network, packing: &PackingPlan) -> Result<(TensorPacking, TensorPacking)> {
+    let of = |name: &str, stage: usize| {
+        let shape = network.stages[stage].shape.clone();
+        TensorPacking::try_new(name, shape, packing.placements[stage].clone())
+    };
+    Ok((of(INPUT, 0)?, of(OUTPUT, network.output().0)?))
+}
+
 impl Job<'_> {
+    /// Bits by which values may exceed those seen.
+    fn headroom(&self) -> f64 {
+        match (&self.requirements.calibration, self.ranges) {
+            (None, None) => BLIND_HEADROOM_BITS,
+            _ => HEADROOM_BITS,
+        }
+    }
+
+    /// log2 of the largest output that was measured, at least 0.
+    fn output_bits(&self) -> f64 {
+        let reached = self
+            .ranges
+            .map_or(0.0, |r| r.output.0.abs().max(r.output.1.abs()));
+        reached.max(1.0).log2()
+    }
+
+    /// On a set with a bootstrapping; `network` is in single steps.
+    fn bootstrapped(
+        &self,
+        network: &Network,
+        set: &BootstrappedSet,
+        batch: usize,
+    ) -> std::result::Result<Compiled, Attempt> {
+        let profile = &set.profile;
+        let Some(bootstrapping) = profile.bootstrapping else {
+            return Err(Attempt::Refused("has none".into()));
+        };
+        let weights = self.requirements.weights;
+        let packing = plan(network, profile, batch)?;
+        let plain = lower(network, &packing, weights)?.program;
+        let (input, output) = ends(network, &packing)?;
+        let filled = fill(&self.probes, batch, &input)?;
+        // Values have at most these bits before the point at the bottom of the chain.
+        let room = f64::from(set.chain.first_bits) - profile.log_scale[0] - 1.0;
+        let mut reason = String::new();
+        for last in [Level(0), Level(1)] {
+            let places = place(
+                network,
+                &packing,
+                &plain,
+                profile,
+                &self.probes,
+                self.headroom(),
+                last,
+            )
+            .map_err(Attempt::Refused)?;
+            let network = &places.network;
+            let Lowered {
+                program,
+                constants,
+                encrypted,
+            } = lower_bootstrapped(network, &packing, weights, &places.plan.bootstrapped)?;
+            let refused = |e: &dyn std::fmt::Display| Attempt::Refused(e.to_string());
+            let leveled = passes::levels::run_bootstrapped(&program, &bootstrapping, last)
+                .map_err(|e| refused(&e))?;
+            let program = passes::fuse::run(&leveled);
+            let top = profile.top();
+            let mut manifest = girih_he::verify(&program, top)?;
+            girih_he::verify_bootstraps(&program, top, Some(&bootstrapping))?;
+            let ranges = clear_ranges(
+                &program,
+                &constants,
+                &encrypted,
+                &filled,
+                top,
+                Some(bootstrapping),
+            )
+            .map_err(|e| refused(&e))?;
+            let output_bits = if last.0 == 0 { self.output_bits() } else { 0.0 };
+            let bits = value_bits(&program, &ranges).max(output_bits) + self.headroom();
+            if bits > room {
+                reason = format!(
+                    "values need {bits:.1} bits before the point at the lowest level, which has {room:.1}"
+                );
+                continue;
+            }
+            let error = SIGMAS
+                * predicted_std(&program, &constants, &encrypted, &filled, profile, &output)?;
+            if error > self.requirements.precision {
+                return Err(Attempt::Refused(format!(
+                    "the predicted error of an output is {error:.1e}, most of it from bootstrappings of error {:.1e}; allow it \
+                     with --precision",
+                    bootstrapping.error
+                )));
+            }
+            manifest.merge(&set.manifest);
+            let mut cost = girih_he::price(&program, profile)?;
+            cost.key_bytes = manifest
+                .levels()
+                .map(|l| {
+                    profile
+                        .key_bytes
+                        .get(usize::from(l.0))
+                        .copied()
+                        .unwrap_or(0)
+                })
+                .sum();
+            cost.constant_bytes += set.constant_bytes;
+            let report = report::summarise(
+                network,
+                self.ranges,
+                &packing,
+                &program,
+                &cost,
+                &set.chain,
+                profile,
+                error,
+                Some(&places),
+            );
+            return Ok(Compiled {
+                name: network.name.clone(),
+                program,
+                constants,
+                encrypted_weights: encrypted,
+                chain: set.chain.clone(),
+                profile: profile.clone(),
+                input,
+                output,
+                manifest,
+                report,
+            });
+        }
+        Err(Attempt::Refused(reason))
+    }
+
     fn attempt(&self, log_n: u32, batch: usize) -> std::result::Result<Compiled, Attempt> {
         let Job {
             network,
@@ -346,15 +561,13 @@ impl Job<'_> {
             probes,
         } = self;
         let depth = network.depth() as usize;
-        let headroom = match (&requirements.calibration, measured) {
-            (None, None) => BLIND_HEADROOM_BITS,
-            _ => HEADROOM_BITS,
-        };
+        let headroom = self.headroom();
         let request = |bits: u32, value_bits: f64| ChainRequest {
             log_n,
             first_bits: bits + (value_bits + headroom).max(0.0).ceil() as u32 + 1,
             level_bits: vec![bits; depth],
             security: requirements.security,
+            preset: None,
         };
         let mut bits = FIRST_SCALE_BITS;
         let first = (*SCALE_BITS.start()..=FIRST_SCALE_BITS)
@@ -370,23 +583,12 @@ impl Job<'_> {
             encrypted,
         } = lower(network, &packing, requirements.weights)?;
         let program = passes::fuse::run(&passes::levels::run(&program)?);
-        let input = TensorPacking::try_new(
-            INPUT,
-            network.stages[0].shape.clone(),
-            packing.placements[0].clone(),
-        )?;
-        let last = network.output().0;
-        let output = TensorPacking::try_new(
-            OUTPUT,
-            network.stages[last].shape.clone(),
-            packing.placements[last].clone(),
-        )?;
+        let (input, output) = ends(network, &packing)?;
         let top = girih_he::verify(&program, Level(u8::MAX)).map(|_| top_level(&program))?;
         debug_assert_eq!(usize::from(top.0), depth);
         let filled = fill(probes, batch, &input)?;
-        let ranges = clear_ranges(&program, &constants, &encrypted, &filled, top)?;
-        let reached = measured.map_or(0.0, |r| r.output.0.abs().max(r.output.1.abs()));
-        let value_bits = value_bits(&program, &ranges).max(reached.max(1.0).log2());
+        let ranges = clear_ranges(&program, &constants, &encrypted, &filled, top, None)?;
+        let value_bits = value_bits(&program, &ranges).max(self.output_bits());
         // Errors shrink in proportion to the scale: two predictions find the bits.
         let mut profile = first;
         let mut error = f64::INFINITY;
@@ -429,7 +631,7 @@ impl Job<'_> {
         let manifest = girih_he::verify(&program, top)?;
         let cost = girih_he::price(&program, &profile)?;
         let report = report::summarise(
-            network, *measured, &packing, &program, &cost, &chain, &profile, error,
+            network, *measured, &packing, &program, &cost, &chain, &profile, error, None,
         );
         Ok(Compiled {
             name: network.name.clone(),
@@ -444,108 +646,4 @@ impl Job<'_> {
             report,
         })
     }
-}
-
-fn top_level(program: &Program) -> Level {
-    program
-        .insts
-        .iter()
-        .filter_map(|i| i.state)
-        .map(|s| s.level)
-        .max()
-        .unwrap_or_default()
-}
-
-/// The probes, packed side by side.
-fn fill(probes: &[Vec<f64>], batch: usize, input: &TensorPacking) -> Result<Vec<Vec<f64>>> {
-    let mut shape = vec![batch];
-    shape.extend(input.shape());
-    let values: Vec<f64> = (0..batch)
-        .flat_map(|b| probes[b % probes.len()].iter().copied())
-        .collect();
-    let tensor = ArrayD::from_shape_vec(IxDyn(&shape), values)
-        .map_err(|e| Error::Packing { why: e.to_string() })?;
-    input.pack(&tensor)
-}
-
-/// Ranges of all values in a clear run.
-fn clear_ranges(
-    program: &Program,
-    constants: &Constants,
-    encrypted: &Constants,
-    tiles: &[Vec<f64>],
-    top: Level,
-) -> Result<RegionRanges> {
-    let eval = girih_he::ClearEvaluator::leveled(program.slots, top);
-    let mut ranges = RegionRanges::default();
-    let mut inputs = BTreeMap::new();
-    for (name, value, level) in program_inputs(program, encrypted, tiles) {
-        inputs.insert(name, eval.drop_to(&eval.vector(&value)?, level)?);
-    }
-    girih_he::interpret::run(program, constants, &eval, inputs, &mut ranges)?;
-    Ok(ranges)
-}
-
-/// Name, values and level of every encrypted input.
-fn program_inputs(
-    program: &Program,
-    encrypted: &Constants,
-    tiles: &[Vec<f64>],
-) -> Vec<(String, Vec<f64>, Level)> {
-    program
-        .inputs()
-        .map(|(name, id)| {
-            let tile = name
-                .strip_prefix(INPUT)
-                .and_then(|n| n.strip_prefix('/'))
-                .and_then(|n| n.parse::<usize>().ok());
-            let value = match (encrypted.get(name), tile) {
-                (Some(weights), _) => weights.to_vec(),
-                (None, Some(t)) => tiles.get(t).cloned().unwrap_or_default(),
-                (None, None) => Vec::new(),
-            };
-            let level = program.insts[id.index()]
-                .state
-                .map(|s| s.level)
-                .unwrap_or_default();
-            (name.to_owned(), value, level)
-        })
-        .collect()
-}
-
-/// log2 of the largest value that must fit the modulus of level 0.
-fn value_bits(program: &Program, ranges: &RegionRanges) -> f64 {
-    let largest = program
-        .insts
-        .iter()
-        .enumerate()
-        .filter(|(_, i)| {
-            i.state
-                .is_some_and(|s| s.level.0 == 0 || (s.product && s.level.0 == 1))
-        })
-        .filter_map(|(i, _)| ranges.value(girih_he::ValueId(i as u32)))
-        .fold(0.0f64, |m, r| m.max(r.min.abs()).max(r.max.abs()));
-    largest.max(1.0).log2()
-}
-
-/// The largest predicted standard deviation among the slots of the output.
-fn predicted_std(
-    program: &Program,
-    constants: &Constants,
-    encrypted: &Constants,
-    tiles: &[Vec<f64>],
-    profile: &HeProfile,
-    output: &TensorPacking,
-) -> Result<f64> {
-    let eval = NoiseEvaluator::try_new(profile.clone())?;
-    let mut inputs = BTreeMap::new();
-    for (name, value, level) in program_inputs(program, encrypted, tiles) {
-        inputs.insert(name, eval.drop_to(&eval.fresh(&value)?, level)?);
-    }
-    let outputs = girih_he::interpret::run(program, constants, &eval, inputs, &mut ())?;
-    let std: Vec<Vec<f64>> = outputs.iter().map(|(_, v)| v.std()).collect();
-    Ok(output
-        .unpack(&std, output.batch())?
-        .iter()
-        .fold(0.0, |m: f64, &s| m.max(s)))
 }

@@ -94,6 +94,14 @@ pub enum Error {
     /// A program that needs more levels than can be counted.
     #[error("the program needs more than 255 levels")]
     TooDeep,
+    /// More products in sequence than a bootstrapping gives levels.
+    #[error("{region} needs more than the {levels} levels that a bootstrapping leaves")]
+    TooFewLevels {
+        /// The region of the program.
+        region: String,
+        /// Levels of a bootstrapped value.
+        levels: u8,
+    },
     /// The level pass met a program that has levels.
     #[error("instruction %{at} manages levels; the level pass wants a program without")]
     AlreadyLeveled {

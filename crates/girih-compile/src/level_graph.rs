@@ -356,7 +356,7 @@ impl<'a> Paths<'a> {
             match &self.edges[edge].made {
                 Made::Given => {}
                 Made::Parallel(a, b) => {
-                    open.extend([(*a, available, start), (*b, available, start)])
+                    open.extend([(*a, available, start), (*b, available, start)]);
                 }
                 Made::Series(into, node, out, choices) => {
                     let at = usize::from(available) * self.graph.levels() + usize::from(start);

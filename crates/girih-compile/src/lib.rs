@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod bootstrapping;
 mod candidates;
 mod chain;
 mod choose;
@@ -13,21 +14,24 @@ mod network;
 mod packing;
 pub mod passes;
 mod plan;
+mod predict;
 mod ranges;
 mod replacement;
 mod report;
+mod steps;
 
+pub use bootstrapping::{Bootstraps, place};
 pub use candidates::MAX_POLYNOMIAL_DEPTH;
-pub use chain::{ChainRequest, Scheme};
+pub use chain::{BootstrappedSet, ChainRequest, Scheme};
 pub use choose::{Choice, Target, choose};
-pub use compile::{Compiled, Requirements, compile, replacements};
+pub use compile::{Compiled, Refresh, Requirements, compile, replacements};
 pub use effect::{Effect, Judge};
 pub use error::{Error, Result};
 pub use level_graph::{LevelGraph, LevelNode, LevelPlan};
-pub use lower::{INPUT, Lowered, OUTPUT, Weights, lower};
+pub use lower::{INPUT, Lowered, OUTPUT, Weights, lower, lower_bootstrapped};
 pub use network::{Network, Stage, StageId, StageKind, shift_of};
 pub use packing::TensorPacking;
 pub use plan::{PackingPlan, plan};
 pub use ranges::{ActivationRange, BINS, Histogram, OutOfRange, Ranges};
 pub use replacement::Replacement;
-pub use report::{FitReport, LayerReport, PlanReport};
+pub use report::{BootstrapReport, FitReport, LayerReport, PlanReport};

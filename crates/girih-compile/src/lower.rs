@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use girih_circuits::evaluation::evaluate_unit;
+use girih_circuits::evaluation::{evaluate_unit, linear_combination};
 use girih_circuits::{PlainWeights, WeightedSum, WeightedTerm};
 use girih_he::{Constants, Evaluator, Program, Recorder, ValueId};
 use girih_nn::PlacedMap;
@@ -42,6 +42,19 @@ pub const OUTPUT: &str = "y";
 /// # Errors
 /// Those of the layers.
 pub fn lower(network: &Network, plan: &PackingPlan, weights: Weights) -> Result<Lowered> {
+    lower_bootstrapped(network, plan, weights, &[])
+}
+
+/// [`lower`], the results of the stages marked `bootstrapped` being bootstrapped; stages beyond the slice are not.
+///
+/// # Errors
+/// As [`lower`].
+pub fn lower_bootstrapped(
+    network: &Network,
+    plan: &PackingPlan,
+    weights: Weights,
+    bootstrapped: &[bool],
+) -> Result<Lowered> {
     let slots = plan.placements[0].slots();
     let recorder = Recorder::new(network.name.clone(), slots);
     let encrypted = EncryptedWeights::default();
@@ -49,7 +62,7 @@ pub fn lower(network: &Network, plan: &PackingPlan, weights: Weights) -> Result<
     for (i, stage) in network.stages.iter().enumerate() {
         let name = format!("{i}.{}", stage.name);
         recorder.region(&name);
-        let value = match &stage.kind {
+        let mut value: Vec<ValueId> = match &stage.kind {
             StageKind::Input => (0..plan.placements[i].tiles())
                 .map(|t| recorder.input(&format!("{INPUT}/{t}")))
                 .collect::<girih_he::Result<_>>()?,
@@ -100,7 +113,20 @@ pub fn lower(network: &Network, plan: &PackingPlan, weights: Weights) -> Result<
                 .zip(&values[b.0])
                 .map(|(x, y)| recorder.mul(x, y))
                 .collect::<girih_he::Result<_>>()?,
+            StageKind::Combination(terms, constant) => (0..plan.placements[i].tiles())
+                .map(|t| {
+                    let terms: Vec<(&ValueId, f64)> =
+                        terms.iter().map(|(x, c)| (&values[x.0][t], *c)).collect();
+                    linear_combination(&recorder, &terms, *constant)
+                })
+                .collect::<girih_circuits::Result<_>>()?,
         };
+        if bootstrapped.get(i) == Some(&true) {
+            value = value
+                .iter()
+                .map(|v| recorder.bootstrap(v))
+                .collect::<girih_he::Result<_>>()?;
+        }
         values.push(value);
     }
     for (t, value) in values.last().into_iter().flatten().enumerate() {

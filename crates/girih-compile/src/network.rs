@@ -42,6 +42,8 @@ pub enum StageKind {
     Function(StageId, EvaluationPlan),
     /// `a ⊙ b`, one level.
     Product(StageId, StageId),
+    /// `Σ cₖ xₖ + c` element by element, with one factor for all elements: one level, or none if every factor is 1 or -1.
+    Combination(Vec<(StageId, f64)>, f64),
 }
 
 /// A network as stages, every operand before its users; all stages are needed for the output.
@@ -54,6 +56,24 @@ pub struct Network {
 }
 
 impl StageKind {
+    /// The same computation of other stages.
+    #[must_use]
+    pub(crate) fn with_sources(self, new: impl Fn(StageId) -> StageId) -> StageKind {
+        match self {
+            StageKind::Input => StageKind::Input,
+            StageKind::Linear(map) => StageKind::Linear(Affine {
+                terms: map.terms.into_iter().map(|(s, m)| (new(s), m)).collect(),
+                bias: map.bias,
+            }),
+            StageKind::Power(x, k) => StageKind::Power(new(x), k),
+            StageKind::Function(x, plan) => StageKind::Function(new(x), plan),
+            StageKind::Product(a, b) => StageKind::Product(new(a), new(b)),
+            StageKind::Combination(terms, c) => {
+                StageKind::Combination(terms.into_iter().map(|(x, f)| (new(x), f)).collect(), c)
+            }
+        }
+    }
+
     /// The stages read, without repetition.
     #[must_use]
     pub fn sources(&self) -> Vec<StageId> {
@@ -63,6 +83,12 @@ impl StageKind {
             StageKind::Power(x, _) | StageKind::Function(x, _) => vec![*x],
             StageKind::Product(a, b) if a == b => vec![*a],
             StageKind::Product(a, b) => vec![*a, *b],
+            StageKind::Combination(terms, _) => {
+                let mut sources: Vec<StageId> = terms.iter().map(|t| t.0).collect();
+                sources.sort_unstable();
+                sources.dedup();
+                sources
+            }
         }
     }
 
@@ -75,6 +101,9 @@ impl StageKind {
             StageKind::Linear(_) | StageKind::Product(..) => 1,
             StageKind::Power(_, k) => k.next_power_of_two().trailing_zeros(),
             StageKind::Function(_, plan) => u32::try_from(plan.unit_depth()).unwrap_or(u32::MAX),
+            StageKind::Combination(terms, _) => {
+                u32::from(terms.iter().any(|(_, c)| c.abs() != 1.0))
+            }
         }
     }
 }
@@ -151,18 +180,28 @@ impl Network {
     /// The network on one sample in the clear: the oracle of every lowering.
     #[must_use]
     pub fn run(&self, input: &[f64]) -> Vec<f64> {
+        self.values(input).pop().unwrap_or_default()
+    }
+
+    /// The values of all stages on one sample in the clear.
+    #[must_use]
+    pub fn values(&self, input: &[f64]) -> Vec<Vec<f64>> {
         let mut values: Vec<Vec<f64>> = Vec::with_capacity(self.stages.len());
         for stage in &self.stages {
             let value = stage.kind.eval(input, |s| &values[s.0]);
             values.push(value);
         }
-        values.pop().unwrap_or_default()
+        values
     }
 }
 
 impl StageKind {
     /// The stage on one sample in the clear.
-    fn eval<'a>(&self, input: &[f64], value: impl Fn(StageId) -> &'a Vec<f64>) -> Vec<f64> {
+    pub(crate) fn eval<'a>(
+        &self,
+        input: &[f64],
+        value: impl Fn(StageId) -> &'a Vec<f64>,
+    ) -> Vec<f64> {
         match self {
             StageKind::Input => input.to_vec(),
             StageKind::Linear(map) => eval_map(map, value),
@@ -173,6 +212,11 @@ impl StageKind {
                 .zip(value(*b))
                 .map(|(x, y)| x * y)
                 .collect(),
+            StageKind::Combination(terms, constant) => {
+                let size = terms.first().map_or(0, |t| value(t.0).len());
+                let sum = |i: usize| terms.iter().map(|(v, c)| c * value(*v)[i]).sum::<f64>();
+                (0..size).map(|i| sum(i) + constant).collect()
+            }
         }
     }
 }
@@ -486,23 +530,7 @@ fn reachable(stages: Vec<Stage>, last: StageId) -> Vec<Stage> {
         .into_iter()
         .map(|id| {
             let mut stage = stages[id.0].clone();
-            stage.kind = match stage.kind {
-                StageKind::Input => StageKind::Input,
-                StageKind::Linear(map) => {
-                    let terms = map
-                        .terms
-                        .into_iter()
-                        .map(|(k, m)| (number[&k], m))
-                        .collect();
-                    StageKind::Linear(Affine {
-                        terms,
-                        bias: map.bias,
-                    })
-                }
-                StageKind::Power(x, k) => StageKind::Power(number[&x], k),
-                StageKind::Function(x, plan) => StageKind::Function(number[&x], plan),
-                StageKind::Product(a, b) => StageKind::Product(number[&a], number[&b]),
-            };
+            stage.kind = stage.kind.with_sources(|s| number[&s]);
             stage
         })
         .collect()

@@ -60,6 +60,7 @@ impl<'a> Planner<'a> {
             let shared: Vec<usize> = match &stage.kind {
                 StageKind::Power(x, _) | StageKind::Function(x, _) => vec![x.0],
                 StageKind::Product(a, b) => vec![a.0, b.0],
+                StageKind::Combination(terms, _) => terms.iter().map(|t| t.0.0).collect(),
                 StageKind::Linear(map) => shift_of(map).map(|s| s.0).into_iter().collect(),
                 StageKind::Input => Vec::new(),
             };
@@ -378,6 +379,9 @@ impl<'a> Planner<'a> {
                     product * f64::from(k.next_power_of_two().trailing_zeros())
                 }
                 StageKind::Function(_, plan) => product * plan.counts().products as f64,
+                StageKind::Combination(terms, _) => {
+                    self.seconds(Primitive::MulScalar, level) * terms.len() as f64
+                }
                 StageKind::Linear(_) => self.seconds(Primitive::Add, level),
             }
     }

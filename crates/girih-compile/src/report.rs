@@ -5,9 +5,10 @@ use std::fmt;
 use girih_he::{Cost, HeProfile, Level, Primitive, Program};
 use girih_nn::Strategy;
 
+use crate::bootstrapping::Bootstraps;
 use crate::chain::ChainRequest;
 use crate::effect::Effect;
-use crate::network::{Network, StageKind, shift_of};
+use crate::network::{Network, Stage, StageKind, shift_of};
 use crate::plan::PackingPlan;
 use crate::ranges::{ActivationRange, Ranges};
 use crate::replacement::degree;
@@ -84,6 +85,23 @@ impl Ranges {
     }
 }
 
+/// A value that is bootstrapped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BootstrapReport {
+    /// The stage whose result it is.
+    pub after: String,
+    /// Ciphertexts.
+    pub ciphertexts: usize,
+    /// Level before.
+    pub from: Level,
+    /// Level at which it is read: what the computation consumes up to the next bootstrapping or to the output.
+    pub to: Level,
+    /// Largest modulus of its values by range analysis.
+    pub largest: f64,
+    /// Predicted seconds.
+    pub seconds: f64,
+}
+
 /// A plan in words and numbers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlanReport {
@@ -93,6 +111,8 @@ pub struct PlanReport {
     pub fits: Vec<FitReport>,
     /// What all of them do to the output of the plain model, if that was measured.
     pub together: Option<Effect>,
+    /// Where ciphertexts are bootstrapped.
+    pub bootstraps: Vec<BootstrapReport>,
     /// Levels from input to output.
     pub depth: u32,
     /// Predicted seconds of one evaluation on the profile's threads.
@@ -120,8 +140,13 @@ pub(crate) fn summarise(
     chain: &ChainRequest,
     profile: &HeProfile,
     predicted_error: f64,
+    bootstraps: Option<&Bootstraps>,
 ) -> PlanReport {
     let levels = network.levels();
+    let start = |i: usize| match bootstraps {
+        Some(b) => Level(b.plan.start[i]),
+        None => Level(u8::try_from(levels[i] + network.stages[i].kind.depth()).unwrap_or(u8::MAX)),
+    };
     let layers = network
         .stages
         .iter()
@@ -144,7 +169,7 @@ pub(crate) fn summarise(
                 shape: stage.shape.clone(),
                 placement: plan.placements[i].to_string(),
                 tiles: plan.placements[i].tiles(),
-                level: Level(u8::try_from(levels[i] + stage.kind.depth()).unwrap_or(u8::MAX)),
+                level: start(i),
                 seconds: share.seconds,
                 primitives,
             }
@@ -156,6 +181,7 @@ pub(crate) fn summarise(
         layers,
         fits,
         together: ranges.and_then(|r| r.together),
+        bootstraps: bootstraps.map_or_else(Vec::new, |b| places(network, plan, profile, b)),
         depth: network.depth(),
         predicted_seconds: cost.seconds(),
         predicted_error,
@@ -167,6 +193,40 @@ pub(crate) fn summarise(
         key_bytes: cost.key_bytes,
         constant_bytes: cost.constant_bytes,
     }
+}
+
+/// The bootstrapped stages.
+fn places(
+    network: &Network,
+    packing: &PackingPlan,
+    profile: &HeProfile,
+    bootstraps: &Bootstraps,
+) -> Vec<BootstrapReport> {
+    let plan = &bootstraps.plan;
+    let each = profile.seconds_of(Primitive::Bootstrap, profile.top());
+    let readers = |i: usize| {
+        let reads = move |s: &Stage| s.kind.sources().iter().any(|source| source.0 == i);
+        let stages = network.stages.iter().zip(&plan.start);
+        stages
+            .filter(move |(s, _)| reads(s))
+            .map(|(_, start)| *start)
+    };
+    let stages = network.stages.iter().enumerate();
+    let stages = stages.filter(|(i, _)| plan.bootstrapped[*i]);
+    stages
+        .map(|(i, stage)| {
+            let tiles = packing.placements[i].tiles();
+            let depth = u8::try_from(stage.kind.depth()).unwrap_or(u8::MAX);
+            BootstrapReport {
+                after: stage.name.clone(),
+                ciphertexts: tiles,
+                from: Level(plan.start[i].saturating_sub(depth)),
+                to: Level(readers(i).max().unwrap_or(0)),
+                largest: bootstraps.largest[i],
+                seconds: tiles as f64 * each,
+            }
+        })
+        .collect()
 }
 
 fn operation(kind: &StageKind, plan: &PackingPlan, i: usize) -> String {
@@ -200,6 +260,7 @@ fn operation(kind: &StageKind, plan: &PackingPlan, i: usize) -> String {
             )
         }
         StageKind::Product(..) => "product".into(),
+        StageKind::Combination(terms, _) => format!("sum of {} terms", terms.len()),
     }
 }
 

@@ -14,7 +14,7 @@
 
 use std::collections::BTreeMap;
 
-use girih_he::{Inst, Level, Op, Program, State, ValueId};
+use girih_he::{Bootstrapping, Inst, Level, Op, Program, State, ValueId};
 
 use crate::{Error, Result};
 
@@ -58,6 +58,44 @@ pub fn run(program: &Program) -> Result<Program> {
         }
     }
     Ok(leveled)
+}
+
+/// Assigns levels to a program with bootstraps; it must not contain rescalings or drops yet.
+///
+/// Every input and every bootstrapped value enters at the level that the products after it need, up to the next
+/// bootstrap or to an output, which ends at `last` or above. Outputs share a level.
+///
+/// # Errors
+/// More products in sequence than the bootstrapping gives levels; a program already leveled.
+pub fn run_bootstrapped(
+    program: &Program,
+    bootstrapping: &Bootstrapping,
+    last: Level,
+) -> Result<Program> {
+    let mut need = vec![0u8; program.insts.len()];
+    for (_, v) in &program.outputs {
+        need[v.index()] = last.0;
+    }
+    let mut entry = BTreeMap::new();
+    for (i, inst) in program.insts.iter().enumerate().rev() {
+        let wanted = match inst.op {
+            Op::Bootstrap(_) => bootstrapping.input.0,
+            ref op => need[i].saturating_add(u8::from(op.makes_product())),
+        };
+        if wanted > bootstrapping.output.0 {
+            return Err(Error::TooFewLevels {
+                region: program.regions[inst.region as usize].clone(),
+                levels: bootstrapping.output.0,
+            });
+        }
+        for v in inst.op.operands() {
+            need[v.index()] = need[v.index()].max(wanted);
+        }
+        if let Op::Input(_) | Op::Bootstrap(_) = inst.op {
+            entry.insert(ValueId(i as u32), need[i]);
+        }
+    }
+    Ok(Pass::new(program, entry).run()?.program)
 }
 
 fn state(program: &Program, value: ValueId) -> State {
@@ -178,6 +216,10 @@ impl<'a> Pass<'a> {
                 self.origin.insert(new, old);
                 return Ok(new);
             }
+            Op::Bootstrap(_) if let Some(&level) = self.entry.get(&old) => {
+                let ready = self.ready(operands[0], region)?;
+                return Ok(self.push(Op::Bootstrap(ready), Level(level), false, region));
+            }
             Op::Rescale(_) | Op::DropTo(..) | Op::Rescaled(..) | Op::Bootstrap(_) => {
                 return Err(Error::AlreadyLeveled { at: old.index() });
             }
@@ -283,6 +325,48 @@ mod tests {
                 ("add", 0, false),
             ]
         );
+    }
+
+    #[test]
+    fn bootstrapped_values_enter_at_the_level_that_is_needed() {
+        let r = Recorder::new("t", 8);
+        let x = r.input("x").expect("new name");
+        let square = r.mul(&x, &x).expect("records");
+        let raised = r.bootstrap(&square).expect("records");
+        let third = r.mul(&raised, &x).expect("records");
+        let fifth = r.mul(&third, &raised).expect("records");
+        r.output("y", &fifth).expect("new name");
+        let program = r.finish().0;
+        let bootstrapping = |output| Bootstrapping {
+            input: Level(1),
+            output: Level(output),
+            bound: 1.0,
+            error: 0.0,
+            values: girih_he::SlotValues::Real,
+            slots: 8,
+        };
+        let leveled = run_bootstrapped(&program, &bootstrapping(4), Level(0)).expect("levels");
+        assert_eq!(
+            states(&leveled),
+            [
+                ("input", 2, false),
+                ("mul", 2, true),
+                ("rescale", 1, false),
+                ("bootstrap", 2, false),
+                ("mul", 2, true),
+                ("rescale", 1, false),
+                ("drop_to", 1, false),
+                ("mul", 1, true),
+                ("rescale", 0, false),
+            ]
+        );
+        girih_he::verify(&leveled, Level(4)).expect("verifies");
+        let higher = run_bootstrapped(&program, &bootstrapping(4), Level(1)).expect("levels");
+        assert_eq!(states(&higher).last(), Some(&("rescale", 1, false)));
+        assert!(matches!(
+            run_bootstrapped(&program, &bootstrapping(1), Level(0)),
+            Err(Error::TooFewLevels { levels: 1, .. })
+        ));
     }
 
     #[test]

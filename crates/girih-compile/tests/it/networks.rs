@@ -2,80 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::prices::Prices;
 use girih_compile::{
-    ChainRequest, Compiled, INPUT, Network, Ranges, Requirements, Scheme, Target, Weights, compile,
-    replacements,
+    Compiled, INPUT, Network, Ranges, Requirements, Target, Weights, compile, replacements,
 };
-use girih_he::{ClearEvaluator, HeProfile, Inst, Level, Leveled, NoiseProfile, Primitive};
+use girih_he::{ClearEvaluator, Inst, Leveled};
 use girih_model::{ActivationKind, Graph, GraphBuilder, Op};
 use ndarray::{Array1, Array2, Array4, ArrayD, IxDyn};
 
-/// A scheme with prices that grow with N and level, and room for a fixed number of bits per slot.
-struct Prices;
-
-impl Scheme for Prices {
-    fn profile(&self, chain: &ChainRequest) -> Result<HeProfile, String> {
-        let bits = chain.first_bits * 2 + chain.level_bits.iter().sum::<u32>();
-        let cap = 218u32 << (chain.log_n.saturating_sub(13));
-        if chain.log_n < 13 || bits > cap {
-            return Err(format!(
-                "{bits} bits exceed {cap} for N = 2^{}",
-                chain.log_n
-            ));
-        }
-        let n = f64::from(1u32 << chain.log_n);
-        let levels = chain.level_bits.len() + 1;
-        let by_level = |s: f64| {
-            (0..levels)
-                .map(|l| s * (l + 2) as f64 * n / 8192.0)
-                .collect::<Vec<_>>()
-        };
-        let quadratic = |s: f64| {
-            (0..levels)
-                .map(|l| s * ((l + 2) * (l + 2)) as f64 * n / 8192.0)
-                .collect::<Vec<_>>()
-        };
-        let seconds = BTreeMap::from([
-            (Primitive::Add, by_level(2e-6)),
-            (Primitive::MulPlain, by_level(2e-6)),
-            (Primitive::Mul, by_level(8e-6)),
-            (Primitive::Relinearize, quadratic(2e-5)),
-            (Primitive::Rotate, quadratic(2e-5)),
-            (Primitive::HoistedRotate, quadratic(1e-5)),
-            (Primitive::Rescale, by_level(1e-5)),
-        ]);
-        let slots = chain.slots();
-        let root = (slots as f64).sqrt();
-        Ok(HeProfile {
-            bootstrapping: None,
-            slots,
-            log_scale: (0..levels)
-                .map(|_| f64::from(*chain.level_bits.first().unwrap_or(&30)))
-                .collect(),
-            seconds,
-            ciphertext_bytes: (0..levels)
-                .map(|l| 32 * slots as u64 * (l as u64 + 1))
-                .collect(),
-            plaintext_bytes: (0..levels)
-                .map(|l| 16 * slots as u64 * (l as u64 + 1))
-                .collect(),
-            lazy_plaintext_bytes: (0..levels)
-                .map(|l| 16 * slots as u64 * (l as u64 + 2))
-                .collect(),
-            key_bytes: (0..levels)
-                .map(|l| 32 * slots as u64 * (l as u64 + 2) * (l as u64 + 1))
-                .collect(),
-            noise: NoiseProfile {
-                fresh: 4.0 * root,
-                encoding: 0.3 * root,
-                rescale: 0.4 * root * root,
-                key_switch: root * root,
-            },
-        })
-    }
-}
-
-fn values(count: usize, size: f64, seed: usize) -> Vec<f64> {
+pub(crate) fn values(count: usize, size: f64, seed: usize) -> Vec<f64> {
     (0..count)
         .map(|i| (((i * 7919 + seed * 104_729) % 2003) as f64 / 1001.0 - 1.0) * size)
         .collect()
@@ -159,15 +94,15 @@ fn residual() -> Graph {
 }
 
 /// Runs the compiled program in clear on a batch and returns the largest difference to the plain model.
-fn difference(graph: &Graph, compiled: &Compiled, ranges: Option<&Ranges>) -> f64 {
+pub(crate) fn difference(graph: &Graph, compiled: &Compiled, ranges: Option<&Ranges>) -> f64 {
     let batch = compiled.input.batch();
     let features: usize = graph.input_shape().iter().product();
     let mut shape = vec![batch];
     shape.extend(graph.input_shape());
     let x =
         ArrayD::from_shape_vec(IxDyn(&shape), values(batch * features, 0.9, 77)).expect("shape");
-    let top = Level(u8::try_from(compiled.report.depth).expect("shallow"));
-    let eval = ClearEvaluator::leveled(compiled.program.slots, top);
+    let eval = ClearEvaluator::leveled(compiled.program.slots, compiled.profile.top())
+        .with_bootstrapping(compiled.profile.bootstrapping);
     let tiles = compiled.input.pack(&x).expect("packs");
     let mut inputs = BTreeMap::new();
     for (name, id) in compiled.program.inputs() {
@@ -188,7 +123,7 @@ fn difference(graph: &Graph, compiled: &Compiled, ranges: Option<&Ranges>) -> f6
             .expect("drops");
         inputs.insert(name.to_owned(), vector);
     }
-    let outputs = girih_he::interpret::run(
+    let outputs = girih_he::interpret::run_bootstrapping(
         &compiled.program,
         &compiled.constants,
         &eval,

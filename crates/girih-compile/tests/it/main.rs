@@ -1,0 +1,5 @@
+//! Networks compiled against a made-up scheme and run in clear.
+
+mod bootstrapped;
+mod networks;
+mod prices;

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use girih_ckks::Params;
-use girih_compile::{Compiled, Requirements, Target, Weights, compile};
+use girih_compile::{Compiled, Refresh, Requirements, Target, Weights, compile};
 use girih_engine::files::{self, Overwrite};
 use girih_engine::{CkksScheme, INSECURE, ModelDigest, ranges_from_json, spec};
 use girih_model::Graph;
@@ -54,6 +54,9 @@ pub(crate) struct CompileOptions {
     /// Bits of security: 128, 192 or 256. `insecure` switches the gate off, for experiments only.
     #[arg(long, default_value = "128", value_parser = security_bits)]
     pub(crate) security: u32,
+    /// Whether ciphertexts may be bootstrapped: `auto` where no parameters hold the model without it, or where it is faster.
+    #[arg(long, default_value = "auto", value_parser = refresh)]
+    pub(crate) bootstrapping: Refresh,
     /// Most mebibytes the evaluation may use; what the system has available without it.
     #[arg(long, value_name = "MIB")]
     pub(crate) max_memory: Option<u64>,
@@ -88,6 +91,15 @@ impl TargetOptions {
             error: self.target_error,
             max_depth: self.max_depth.unwrap_or(default.max_depth),
         }
+    }
+}
+
+fn refresh(text: &str) -> Result<Refresh, String> {
+    match text {
+        "auto" => Ok(Refresh::Auto),
+        "never" => Ok(Refresh::Never),
+        "always" => Ok(Refresh::Always),
+        other => Err(format!("{other:?} is none of auto, never, always")),
     }
 }
 
@@ -158,6 +170,7 @@ impl CompileOptions {
             range_margin: self.margin,
             target: self.target.given().then(|| self.target.target()),
             degree: self.degree,
+            bootstrapping: self.bootstrapping,
             max_memory: self
                 .max_memory
                 .map(|mib| mib << 20)

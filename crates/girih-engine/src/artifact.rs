@@ -9,7 +9,7 @@ use girih_nn::{Place, Placement};
 use serde::{Deserialize, Serialize};
 
 use crate::container::{self, Kind, f64_bytes, f64_values, section};
-use crate::{Error, FormatError, Result, scheme};
+use crate::{Error, FormatError, Result, bootstrapping, scheme};
 
 /// Which compiled model a file belongs to: BLAKE3 of parameters, packing and program.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -44,6 +44,8 @@ pub struct ClientPart {
     pub id: ModelId,
     /// Parameters.
     pub spec: ParamsSpec,
+    /// Name of the bootstrapping, if the program bootstraps.
+    pub preset: Option<String>,
     /// The keys the program needs.
     pub manifest: KeyManifest,
     /// How inputs are packed.
@@ -67,6 +69,8 @@ pub struct ServerPart {
     pub id: ModelId,
     /// Parameters.
     pub spec: ParamsSpec,
+    /// Name of the bootstrapping, if the program bootstraps.
+    pub preset: Option<String>,
     /// The leveled program.
     pub program: Program,
     /// Its constants.
@@ -121,6 +125,7 @@ impl CompiledModel {
             name: compiled.name.clone(),
             id: ModelId(String::new()),
             spec: spec.clone(),
+            preset: compiled.chain.preset.clone(),
             manifest: compiled.manifest.clone(),
             input: compiled.input.clone(),
             input_levels: compiled
@@ -138,6 +143,7 @@ impl CompiledModel {
             name: compiled.name.clone(),
             id: client.id.clone(),
             spec,
+            preset: compiled.chain.preset.clone(),
             program: compiled.program.clone(),
             constants: compiled.constants.clone(),
             outputs: compiled.output.tile_names(),
@@ -227,6 +233,8 @@ impl PackingHead {
 struct ClientHead {
     name: String,
     id: ModelId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    preset: Option<String>,
     relinearization: Option<u8>,
     rotations: Vec<(i32, u8)>,
     conjugation: Option<u8>,
@@ -242,6 +250,7 @@ impl From<&ClientPart> for ClientHead {
         ClientHead {
             name: part.name.clone(),
             id: part.id.clone(),
+            preset: part.preset.clone(),
             relinearization: part.manifest.relinearization.map(|l| l.0),
             rotations: part
                 .manifest
@@ -280,6 +289,9 @@ impl ClientPart {
         const WHAT: &str = "client part";
         let (head, sections) = container::read::<ClientHead>(Kind::ClientPart, bytes)?;
         let spec = ParamsSpec::from_bytes(section(&sections, 0, WHAT)?)?;
+        if let Some(name) = &head.preset {
+            bootstrapping::preset(name, &spec).map_err(|e| e.of(WHAT))?;
+        }
         let top = spec.depth();
         let level = |l: u8| {
             let why = format!("level {l} is above the top level {top}");
@@ -314,6 +326,7 @@ impl ClientPart {
             name: head.name,
             id: head.id,
             spec,
+            preset: head.preset,
             manifest,
             input,
             input_levels,
@@ -344,6 +357,8 @@ impl ClientPart {
 struct ServerHead {
     name: String,
     id: ModelId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    preset: Option<String>,
     program: String,
     constants: Vec<(String, usize)>,
     outputs: Vec<String>,
@@ -360,6 +375,7 @@ impl ServerPart {
         let head = ServerHead {
             name: self.name.clone(),
             id: self.id.clone(),
+            preset: self.preset.clone(),
             program: self.program.to_string(),
             constants: self
                 .constants
@@ -422,6 +438,7 @@ impl ServerPart {
             name: head.name,
             id: head.id,
             spec,
+            preset: head.preset,
             program,
             constants,
             outputs: head.outputs,

@@ -1,8 +1,8 @@
 //! The client: owns the secret key, encrypts inputs, decrypts answers.
 
 use girih_ckks::{
-    Decryptor, Encoder, EvaluationKeys, KeyGenerator, Params, PublicKey, SecretKey,
-    SymmetricEncryptor,
+    Decryptor, EncapsulationKeys, Encoder, EvaluationKeys, KeyGenerator, Params, PublicKey,
+    SecretKey, SymmetricEncryptor,
 };
 use girih_he::Level;
 use ndarray::{ArrayD, Axis, Dimension, IxDyn, Slice};
@@ -11,8 +11,9 @@ use rand_core::{CryptoRng, SeedableRng};
 use rayon::prelude::*;
 
 use crate::artifact::ClientPart;
+use crate::server::ServerKeys;
 use crate::tensor::{EncryptedTensor, Role, Tile};
-use crate::{Error, FormatError, Result};
+use crate::{Error, FormatError, Result, bootstrapping};
 
 /// Name of the secret key's file in the client's folder.
 pub const SECRET_KEY_FILE: &str = "secret.key";
@@ -84,6 +85,34 @@ impl Client {
             &self.part.manifest,
             rng,
         )?)
+    }
+
+    /// The keys to a sparse secret and back, if the model bootstraps.
+    ///
+    /// # Errors
+    /// A bootstrapping that this build does not know.
+    pub fn encapsulation_keys<R: CryptoRng>(
+        &self,
+        rng: &mut R,
+    ) -> Result<Option<EncapsulationKeys>> {
+        let Some(name) = &self.part.preset else {
+            return Ok(None);
+        };
+        let set = bootstrapping::preset(name, &self.part.spec).map_err(|e| e.of("client part"))?;
+        let keygen = KeyGenerator::new(&self.params);
+        let keys = keygen.encapsulation_keys(&self.secret, set.preset.spec.weight, rng)?;
+        Ok(Some(keys))
+    }
+
+    /// All keys that the server computes with.
+    ///
+    /// # Errors
+    /// As [`evaluation_keys`](Self::evaluation_keys) and [`encapsulation_keys`](Self::encapsulation_keys).
+    pub fn server_keys<R: CryptoRng>(&self, rng: &mut R) -> Result<ServerKeys> {
+        Ok(ServerKeys {
+            evaluation: self.evaluation_keys(rng)?,
+            encapsulation: self.encapsulation_keys(rng)?,
+        })
     }
 
     /// The key with which others encrypt for this client.

@@ -15,6 +15,9 @@ pub enum Error {
     /// The scheme refused.
     #[error(transparent)]
     Ckks(#[from] girih_ckks::Error),
+    /// The bootstrapping refused.
+    #[error(transparent)]
+    Bootstrap(#[from] girih_bootstrap::Error),
     /// A model could not be compiled, or a tensor not packed.
     #[error(transparent)]
     Compile(#[from] girih_compile::Error),

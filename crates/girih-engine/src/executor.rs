@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use girih_he::{ConstId, Constants, Error, Leveled, Op, Program, Result, ValueId, interpret};
+use girih_he::{Bootstrap, ConstId, Constants, Error, Op, Program, Result, ValueId, interpret};
 
 use crate::metrics::{LayerTiming, Timings, timed};
 
@@ -18,7 +18,7 @@ use crate::metrics::{LayerTiming, Timings, timed};
 pub type Progress<'a> = &'a (dyn Fn(f64) + Sync);
 
 /// A program made ready for repeated runs on one evaluator: dependencies and constants.
-pub struct Executor<E: Leveled> {
+pub struct Executor<E: Bootstrap> {
     program: Arc<Program>,
     steps: Vec<Step>,
     constants: Vec<E::Plaintext>,
@@ -48,7 +48,7 @@ pub struct Run<C> {
 
 impl<E> Executor<E>
 where
-    E: Leveled + Sync,
+    E: Bootstrap + Sync,
     E::Ciphertext: Send + Sync,
     E::Plaintext: Send + Sync,
 {
@@ -203,7 +203,7 @@ fn steps(program: &Program, weight: &impl Fn(ValueId) -> f64) -> Vec<Step> {
 }
 
 /// What all threads of one run share.
-struct Running<'r, E: Leveled> {
+struct Running<'r, E: Bootstrap> {
     executor: &'r Executor<E>,
     eval: &'r E,
     progress: Option<Progress<'r>>,
@@ -221,7 +221,7 @@ struct Running<'r, E: Leveled> {
 
 impl<'r, E> Running<'r, E>
 where
-    E: Leveled + Sync,
+    E: Bootstrap + Sync,
     E::Ciphertext: Send + Sync,
     E::Plaintext: Send + Sync,
 {
@@ -338,6 +338,9 @@ where
                     name: name.clone(),
                     why: "not given".into(),
                 }),
+                Op::Bootstrap(a) => {
+                    interpret::bootstrap(self.eval, value(*a)?, program.insts[v.index()].state)
+                }
                 op => interpret::apply(self.eval, op, value, constant),
             })
             .collect()

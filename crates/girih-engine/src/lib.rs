@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod artifact;
+mod bootstrapping;
 mod client;
 mod container;
 mod error;
@@ -27,11 +28,12 @@ pub use local::{Comparison, LocalSession, Phase, Watch, arg_max, check_ranges, i
 pub use metrics::{LayerTiming, Share, Timings, peak_bytes, resident_bytes};
 pub use ranges::{ModelDigest, ranges_from_json, ranges_to_json};
 pub use report::{
-    EffectReport, Explanation, FittedFunction, KeyReport, ParamsReport, PlannedLayer, RunReport,
-    fitted_functions, key_reports,
+    EffectReport, Explanation, FittedFunction, KeyReport, ParamsReport, PlannedBootstrap,
+    PlannedLayer, RunReport, fitted_functions, key_reports,
 };
 pub use scheme::{CkksScheme, INSECURE, security, spec};
 pub use server::{
-    ENCRYPTED_WEIGHTS_FILE, EVALUATION_KEYS_FILE, PUBLIC_KEY_FILE, Server, encrypt_weights,
+    ENCAPSULATION_KEYS_FILE, ENCRYPTED_WEIGHTS_FILE, EVALUATION_KEYS_FILE, PUBLIC_KEY_FILE, Server,
+    ServerKeys, encrypt_weights,
 };
 pub use tensor::{EncryptedTensor, Role, Tile};

@@ -56,7 +56,7 @@ impl LocalSession {
         watch(Phase::Keys, 0.0);
         let begin = Instant::now();
         let client = Client::generate(model.client.clone(), rng)?;
-        let keys = client.evaluation_keys(rng)?;
+        let keys = client.server_keys(rng)?;
         let mut server = Server::try_new(model.server, keys)?;
         if !model.client.weights.is_empty() {
             let key = client.public_key(rng)?;
@@ -192,7 +192,8 @@ struct ClearModel<'c> {
 impl<'c> ClearModel<'c> {
     fn try_new(compiled: &'c Compiled) -> Result<Self> {
         let program = &compiled.program;
-        let eval = ClearEvaluator::leveled(program.slots, compiled.profile.top());
+        let eval = ClearEvaluator::leveled(program.slots, compiled.profile.top())
+            .with_bootstrapping(compiled.profile.bootstrapping);
         let executor =
             Executor::try_new(program.clone().into(), &compiled.constants, &eval, |_| 1.0)?;
         Ok(ClearModel {
@@ -352,6 +353,8 @@ fn empty_report(mode: &'static str, explanation: &Explanation) -> RunReport {
         output_bytes: 0,
         constant_bytes: 0,
         peak_ciphertexts: 0,
+        preset: explanation.preset.clone(),
+        bootstraps: explanation.bootstraps.iter().map(|b| b.ciphertexts).sum(),
         predicted_seconds: explanation.predicted_seconds,
         predicted_peak_bytes: explanation.predicted_peak_bytes,
         predicted_error: explanation.predicted_error,

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use girih_ckks::cost::{MachineSpeed, profile};
-use girih_ckks::wire::{ciphertext_len, evaluation_keys_len};
+use girih_ckks::cost::MachineSpeed;
+use girih_ckks::wire::{ciphertext_len, encapsulation_keys_len, evaluation_keys_len};
 use girih_ckks::{KeyId, Params};
-use girih_compile::{Compiled, Effect, FitReport, Ranges};
-use girih_he::{KeyManifest, price};
+use girih_compile::{BootstrapReport, Compiled, Effect, FitReport, Ranges};
+use girih_he::{KeyManifest, Primitive, price};
 use serde::{Deserialize, Serialize};
 
-use crate::Result;
 use crate::metrics::LayerTiming;
+use crate::{Result, bootstrapping};
 
 /// Parameters in numbers.
 #[derive(Clone, Debug, Serialize)]
@@ -256,8 +256,41 @@ pub struct Explanation {
     pub fits: Vec<FittedFunction>,
     /// What all of them together do to the output of the plain model; null if that was not measured.
     pub together: Option<EffectReport>,
+    /// Name of the parameter set with a bootstrapping; null if levels suffice.
+    pub preset: Option<String>,
+    /// Predicted seconds of one bootstrapping on this machine; zero if there is none.
+    pub bootstrap_seconds: f64,
+    /// Where ciphertexts are bootstrapped.
+    pub bootstraps: Vec<PlannedBootstrap>,
     /// The evaluation keys.
     pub keys: Vec<KeyReport>,
+}
+
+/// A value that is bootstrapped.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlannedBootstrap {
+    /// The layer whose result it is.
+    pub after: String,
+    /// Ciphertexts.
+    pub ciphertexts: usize,
+    /// Level before.
+    pub from: u8,
+    /// Level at which it is read: what is consumed up to the next bootstrapping or to the output.
+    pub to: u8,
+    /// Largest modulus of its values by range analysis.
+    pub largest: f64,
+}
+
+impl From<&BootstrapReport> for PlannedBootstrap {
+    fn from(b: &BootstrapReport) -> Self {
+        PlannedBootstrap {
+            after: b.after.clone(),
+            ciphertexts: b.ciphertexts,
+            from: b.from.0,
+            to: b.to.0,
+            largest: b.largest,
+        }
+    }
 }
 
 impl Explanation {
@@ -267,8 +300,17 @@ impl Explanation {
     /// None for what the compiler made.
     pub fn of(compiled: &Compiled, params: &Params, threads: usize) -> Result<Self> {
         let speed = MachineSpeed::measure(params, threads);
-        let cost = price(&compiled.program, &profile(params, &speed))?;
-        let keys = key_reports(params, &compiled.manifest);
+        let preset = compiled.chain.preset.as_deref();
+        let prices = bootstrapping::prices(params, preset, &speed)?;
+        let cost = price(&compiled.program, &prices)?;
+        let mut keys = key_reports(params, &compiled.manifest);
+        if preset.is_some() {
+            keys.push(KeyReport {
+                key: "encapsulation".into(),
+                level: params.top().0,
+                bytes: encapsulation_keys_len(params, params.top())? as u64,
+            });
+        }
         let planned: f64 = compiled
             .report
             .layers
@@ -277,6 +319,9 @@ impl Explanation {
             .sum::<f64>()
             .max(f64::MIN_POSITIVE);
         let tiles = compiled.input.placement().tiles() as u64;
+        let first = compiled.program.inputs().next();
+        let entry = first.and_then(|(_, v)| compiled.program.insts[v.index()].state);
+        let entry = entry.map_or(params.top(), |s| s.level);
         Ok(Explanation {
             model: compiled.name.clone(),
             batch: compiled.input.batch(),
@@ -286,7 +331,7 @@ impl Explanation {
             predicted_peak_bytes: compiled.report.predicted_peak_bytes,
             predicted_error: compiled.report.predicted_error,
             key_bytes: keys.iter().map(|k| k.bytes).sum(),
-            ciphertext_bytes: tiles * ciphertext_len(params, params.top()).0 as u64,
+            ciphertext_bytes: tiles * ciphertext_len(params, entry).0 as u64,
             constant_bytes: compiled.report.constant_bytes,
             instructions: compiled.program.insts.len(),
             layers: compiled
@@ -315,6 +360,14 @@ impl Explanation {
                 .map(FittedFunction::from)
                 .collect(),
             together: compiled.report.together.map(EffectReport::from),
+            preset: compiled.chain.preset.clone(),
+            bootstrap_seconds: prices.seconds_of(Primitive::Bootstrap, prices.top()),
+            bootstraps: compiled
+                .report
+                .bootstraps
+                .iter()
+                .map(PlannedBootstrap::from)
+                .collect(),
             keys,
         })
     }
@@ -362,6 +415,10 @@ pub struct RunReport {
     pub constant_bytes: u64,
     /// Most ciphertexts alive at one time.
     pub peak_ciphertexts: usize,
+    /// Name of the parameter set with a bootstrapping; null if levels suffice.
+    pub preset: Option<String>,
+    /// Bootstrapped ciphertexts a batch.
+    pub bootstraps: usize,
     /// Predicted seconds of all batches on this machine.
     pub predicted_seconds: f64,
     /// Predicted peak bytes.

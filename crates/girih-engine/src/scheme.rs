@@ -5,8 +5,10 @@ use std::sync::{Mutex, PoisonError};
 
 use girih_ckks::cost::{MachineSpeed, profile};
 use girih_ckks::{Params, ParamsSpec, Security};
-use girih_compile::{ChainRequest, Scheme};
+use girih_compile::{BootstrappedSet, ChainRequest, Scheme};
 use girih_he::HeProfile;
+
+use crate::bootstrapping;
 
 /// Asked for in place of a number of bits, switches the security gate off.
 pub const INSECURE: u32 = 0;
@@ -53,6 +55,11 @@ impl Scheme for CkksScheme {
             })
             .clone()
     }
+
+    fn bootstrapped(&self, bits: u32) -> Vec<BootstrappedSet> {
+        let known = security(bits).and_then(|s| bootstrapping::offers(bits, s, self.threads));
+        known.unwrap_or_default()
+    }
 }
 
 /// The parameters that hold a chain.
@@ -60,6 +67,9 @@ impl Scheme for CkksScheme {
 /// # Errors
 /// Why there are none, with the numbers.
 pub fn spec(chain: &ChainRequest) -> std::result::Result<ParamsSpec, String> {
+    if let Some(name) = &chain.preset {
+        return bootstrapping::named(name).map(|set| set.preset.params);
+    }
     let scale = *chain
         .level_bits
         .first()
@@ -107,6 +117,7 @@ mod tests {
             first_bits: 40,
             level_bits: vec![30; levels],
             security,
+            preset: None,
         }
     }
 

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use girih_ckks::cost::{MachineSpeed, profile};
+use girih_bootstrap::{BootstrapEvaluator, BootstrapKeys, Bootstrapper};
+use girih_ckks::cost::MachineSpeed;
 use girih_ckks::{
-    Ciphertext, Encoder, Encryptor, EvaluationKeys, Evaluator, Params, PublicKey, Use,
+    Ciphertext, EncapsulationKeys, Encoder, Encryptor, EvaluationKeys, Evaluator, Params,
+    PublicKey, Use,
 };
 use girih_he::cost::primitives;
 use girih_he::{
     ConstId, Constants, HeProfile, KeyManifest, Level, Op, Program, State, ValueId, verify,
+    verify_bootstraps,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, SeedableRng};
@@ -19,22 +22,42 @@ use crate::artifact::{ModelId, ServerPart};
 use crate::executor::{Executor, Progress};
 use crate::metrics::Timings;
 use crate::tensor::{EncryptedTensor, Role, Tile};
-use crate::{Error, FormatError, Result};
+use crate::{Error, FormatError, Result, bootstrapping};
 
 /// Name of the evaluation keys' file in the server's folder.
 pub const EVALUATION_KEYS_FILE: &str = "evaluation.keys";
+/// Name of the file of the keys to the sparse secret and back in the server's folder, where programs bootstrap.
+pub const ENCAPSULATION_KEYS_FILE: &str = "encapsulation.keys";
 /// Name of the public key's file in the server's folder.
 pub const PUBLIC_KEY_FILE: &str = "public.key";
 /// Name of the encrypted weights' file in the server's folder.
 pub const ENCRYPTED_WEIGHTS_FILE: &str = "weights.ct";
+
+/// What a client gives the server to compute with.
+pub struct ServerKeys {
+    /// Relinearisation, rotations, conjugation.
+    pub evaluation: EvaluationKeys,
+    /// To the sparse secret of a bootstrapping and back, for programs that bootstrap.
+    pub encapsulation: Option<EncapsulationKeys>,
+}
+
+impl From<EvaluationKeys> for ServerKeys {
+    /// The keys of a program without bootstraps.
+    fn from(evaluation: EvaluationKeys) -> Self {
+        ServerKeys {
+            evaluation,
+            encapsulation: None,
+        }
+    }
+}
 
 /// A server of one compiled model for one client's keys.
 pub struct Server {
     id: ModelId,
     outputs: Vec<String>,
     params: Params,
-    evaluator: Evaluator,
-    executor: Executor<Evaluator>,
+    evaluator: BootstrapEvaluator,
+    executor: Executor<BootstrapEvaluator>,
     states: Vec<State>,
     inputs: Vec<String>,
     weights: BTreeMap<String, Ciphertext>,
@@ -45,7 +68,11 @@ impl Server {
     ///
     /// # Errors
     /// Keys of other parameters or lacking what the program needs (all of it is named); a program that breaks a rule.
-    pub fn try_new(part: ServerPart, keys: EvaluationKeys) -> Result<Server> {
+    pub fn try_new(part: ServerPart, keys: impl Into<ServerKeys>) -> Result<Server> {
+        let ServerKeys {
+            evaluation: keys,
+            encapsulation,
+        } = keys.into();
         let params = keys.params().clone();
         if *params.spec() != part.spec {
             return Err(girih_ckks::Error::ParamsMismatch {
@@ -53,14 +80,41 @@ impl Server {
             }
             .into());
         }
-        let needed = verify(&part.program, params.top())?;
-        let missing = missing_keys(&needed, &keys.manifest());
+        let speed = MachineSpeed::shipped(params.n(), 1);
+        let prices = bootstrapping::prices(&params, part.preset.as_deref(), &speed)?;
+        let bootstrapping = prices.bootstrapping;
+        let plan = match &part.preset {
+            None => None,
+            Some(name) => {
+                let set =
+                    bootstrapping::preset(name, &part.spec).map_err(|e| e.of("server part"))?;
+                Some(set.plan(&params)?)
+            }
+        };
+        let top = prices.top();
+        let mut needed = verify(&part.program, top)?;
+        verify_bootstraps(&part.program, top, bootstrapping.as_ref())?;
+        if let Some(plan) = &plan {
+            needed.merge(&plan.manifest());
+        }
+        let mut missing = missing_keys(&needed, &keys.manifest());
+        if plan.is_some() && encapsulation.is_none() {
+            missing.push("encapsulation (to the sparse secret and back)".to_string());
+        }
         if !missing.is_empty() {
             return Err(Error::MissingKeys { missing });
         }
-        let states = girih_he::states(&part.program, params.top())?;
-        let evaluator = Evaluator::new(keys);
-        let prices = profile(&params, &MachineSpeed::shipped(params.n(), 1));
+        let states = girih_he::states(&part.program, top)?;
+        let evaluator = match (plan, bootstrapping, encapsulation) {
+            (Some(plan), Some(bootstrapping), Some(encapsulation)) => {
+                let keys = BootstrapKeys {
+                    evaluation: keys.into(),
+                    encapsulation: encapsulation.into(),
+                };
+                BootstrapEvaluator::new(Bootstrapper::try_new(plan, keys)?, bootstrapping)
+            }
+            _ => BootstrapEvaluator::leveled(Evaluator::new(keys)),
+        };
         let inputs = part
             .program
             .inputs()
@@ -110,21 +164,27 @@ impl Server {
         Ok(())
     }
 
-    /// Encodes every constant at every level and scale at which the program uses it, in parallel.
+    /// Encodes every constant at every level and scale at which the program uses it, in parallel; and the matrices of the
+    /// bootstrapping.
     ///
     /// # Errors
     /// Values that overflow the modulus.
     pub fn encode(&self) -> Result<()> {
         let wanted = encodings(self.executor.program(), &self.states);
-        wanted
-            .into_par_iter()
-            .try_for_each(|(id, level, usage)| match self.executor.constant(id) {
+        wanted.into_par_iter().try_for_each(|(id, level, usage)| {
+            match self.executor.constant(id) {
                 Some(constant) => self
                     .evaluator
+                    .scheme()
                     .prepare(constant, level, usage)
                     .map_err(Error::from),
                 None => Ok(()),
-            })
+            }
+        })?;
+        match self.evaluator.bootstrapper() {
+            Some(bootstrapper) => Ok(bootstrapper.prepare()?),
+            None => Ok(()),
+        }
     }
 
     /// Bytes of the encoded constants.

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use girih_ckks::EvaluationKeys;
+use girih_ckks::{EncapsulationKeys, EvaluationKeys};
 use girih_engine::files::{self, Access};
 use girih_engine::{
-    ENCRYPTED_WEIGHTS_FILE, EVALUATION_KEYS_FILE, EncryptedTensor, ParamsReport, Phase, Server,
-    ServerPart, Timings, peak_bytes,
+    ENCAPSULATION_KEYS_FILE, ENCRYPTED_WEIGHTS_FILE, EVALUATION_KEYS_FILE, EncryptedTensor,
+    ParamsReport, Phase, Server, ServerKeys, ServerPart, Timings, peak_bytes,
 };
 use serde::Serialize;
 
@@ -76,6 +76,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         let keys = EvaluationKeys::from_bytes(&key_file, &params)
             .with_context(|| path.display().to_string())?;
         drop(key_file);
+        let path = args.server.join(ENCAPSULATION_KEYS_FILE);
+        let encapsulation = if part.preset.is_some() && path.is_file() {
+            let bytes = files::read(&path)?;
+            let keys = EncapsulationKeys::from_bytes(&bytes, &params);
+            Some(keys.with_context(|| path.display().to_string())?)
+        } else {
+            None
+        };
+        let keys = ServerKeys {
+            evaluation: keys,
+            encapsulation,
+        };
         let mut server = Server::try_new(part, keys)?;
         let weights = args.server.join(ENCRYPTED_WEIGHTS_FILE);
         if weights.is_file() {

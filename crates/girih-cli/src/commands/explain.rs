@@ -119,6 +119,39 @@ pub(crate) fn print_fits(fits: &[FittedFunction], together: Option<&EffectReport
     }
 }
 
+/// Where ciphertexts are bootstrapped, and why.
+fn print_bootstraps(e: &Explanation) {
+    let Some(preset) = &e.preset else {
+        return;
+    };
+    let count: usize = e.bootstraps.iter().map(|b| b.ciphertexts).sum();
+    say!(
+        "bootstrapping {preset:?}: {count} ciphertext(s), about {} each",
+        human_seconds(e.bootstrap_seconds)
+    );
+    let rows = e.bootstraps.iter().map(|b| {
+        [
+            b.after.clone(),
+            b.ciphertexts.to_string(),
+            format!("L{}", b.from),
+            format!("L{}", b.to),
+            format!("{:.2}", b.largest),
+            format!(
+                "{} levels to the next or to the output, {} left",
+                b.to, b.from
+            ),
+        ]
+    });
+    say!(
+        "{}\n",
+        table(
+            ["after", "ct", "before", "after it", "values up to", "why"],
+            rows,
+            1
+        )
+    );
+}
+
 /// An effect in one sentence.
 pub(crate) fn words(t: &EffectReport) -> String {
     let accuracy = match (t.plain_accuracy, t.accuracy) {
@@ -175,6 +208,7 @@ fn print(model: &Model, e: &Explanation) {
         )
     );
     print_fits(&e.fits, e.together.as_ref());
+    print_bootstraps(e);
     say!("{}\n", model.params);
     let rows = e
         .keys

@@ -7,8 +7,9 @@ use anyhow::Context as _;
 use girih_ckks::PublicKey;
 use girih_engine::files::{self, Access};
 use girih_engine::{
-    CLIENT_FILE, Client, ClientPart, ENCRYPTED_WEIGHTS_FILE, EVALUATION_KEYS_FILE, PUBLIC_KEY_FILE,
-    Phase, SECRET_KEY_FILE, WEIGHTS_FILE, encrypt_weights as encrypt_all, weights_from_bytes,
+    CLIENT_FILE, Client, ClientPart, ENCAPSULATION_KEYS_FILE, ENCRYPTED_WEIGHTS_FILE,
+    EVALUATION_KEYS_FILE, PUBLIC_KEY_FILE, Phase, SECRET_KEY_FILE, WEIGHTS_FILE,
+    encrypt_weights as encrypt_all, weights_from_bytes,
 };
 
 use super::{OutputOptions, SeedOptions, ThreadOptions};
@@ -40,8 +41,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         args.client.join(SECRET_KEY_FILE),
         args.server.join(EVALUATION_KEYS_FILE),
         args.server.join(PUBLIC_KEY_FILE),
+        args.server.join(ENCAPSULATION_KEYS_FILE),
     ];
-    let [part_file, secret_file, keys_file, public_file] = &outputs;
+    let [
+        part_file,
+        secret_file,
+        keys_file,
+        public_file,
+        encapsulation_file,
+    ] = &outputs;
     anyhow::ensure!(
         !same_folder(&args.client, &args.server),
         "--client and --server name the same folder: the server must not get the secret key"
@@ -58,6 +66,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         let begin = Instant::now();
         let client = Client::generate(part, &mut rng)?;
         let keys = client.evaluation_keys(&mut rng)?.to_bytes();
+        let encapsulation = client.encapsulation_keys(&mut rng)?.map(|k| k.to_bytes());
         let public = client.public_key(&mut rng)?.to_bytes();
         bars.show(Phase::Keys, 1.0);
         files::create_dir(&args.client)?;
@@ -71,6 +80,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         )?;
         files::write(keys_file, &keys, overwrite, Access::Default)?;
         files::write(public_file, &public, overwrite, Access::Default)?;
+        if let Some(keys) = &encapsulation {
+            files::write(encapsulation_file, keys, overwrite, Access::Default)?;
+        }
         say!(
             "secret key in {}, {} of evaluation keys in {}, made in {}",
             args.client.display(),

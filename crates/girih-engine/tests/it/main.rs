@@ -1,5 +1,6 @@
 //! Compiled models evaluated under real keys, and the files that go between the roles.
 
+mod bootstrapped;
 mod common;
 mod files;
 mod sessions;

@@ -1,0 +1,205 @@
+//! The parameter sets with a bootstrapping, as compiler, client and server see them.
+
+use std::collections::BTreeMap;
+
+use girih_bootstrap::{BootstrapPlan, BootstrapSpec, Preset};
+use girih_ckks::cost::{MachineSpeed, profile};
+use girih_ckks::{Params, ParamsSpec, Security};
+use girih_compile::{BootstrappedSet, ChainRequest};
+use girih_he::{Bootstrapping, HeProfile, Primitive};
+
+use crate::{FormatError, Result};
+
+/// A preset with what was measured of it.
+pub(crate) struct Measured {
+    pub(crate) preset: Preset,
+    /// Seconds of one bootstrapping on one thread of the machine whose speeds are shipped.
+    seconds: f64,
+    /// Bytes of the encoded matrices.
+    constant_bytes: u64,
+    /// Standard deviation of the error of a slot, random messages.
+    error: f64,
+}
+
+/// Names of all sets, with seconds, bytes of matrices and error.
+const SETS: [(&str, f64, u64, f64); 4] = [
+    ("fast", 1.9, 300 << 20, 3e-6),
+    ("small-keys", 2.4, 300 << 20, 3e-6),
+    ("high-precision", 4.2, 300 << 20, 1e-8),
+    (INSECURE_SMALL, 0.05, 20 << 20, 3e-6),
+];
+
+/// A set for tests of the machinery.
+const INSECURE_SMALL: &str = "insecure-small";
+
+/// The set of a name.
+///
+/// # Errors
+/// The names there are; a fit that does not converge.
+pub(crate) fn named(name: &str) -> std::result::Result<Measured, String> {
+    let unknown = || {
+        let known = SETS.map(|s| s.0).join(", ");
+        format!("this build has no bootstrapping {name:?}: it has {known}")
+    };
+    let set = SETS.iter().find(|s| s.0 == name).ok_or_else(unknown)?;
+    let preset = match name {
+        "fast" => Preset::fast(),
+        "small-keys" => Preset::small_keys(),
+        "high-precision" => Preset::high_precision(),
+        _ => insecure_small(),
+    }
+    .map_err(|e| e.to_string())?;
+    let &(_, seconds, constant_bytes, error) = set;
+    Ok(Measured {
+        preset,
+        seconds,
+        constant_bytes,
+        error,
+    })
+}
+
+/// 1024 slots and nine levels for the application over the reduction of [`Preset::fast`]: insecure.
+fn insecure_small() -> girih_bootstrap::Result<Preset> {
+    let fast = Preset::fast()?;
+    let mut scale_bits = vec![40u8; 10];
+    scale_bits.extend([50, 50, 56]);
+    scale_bits.extend([56; 11]);
+    Ok(Preset {
+        name: INSECURE_SMALL,
+        purpose: "tests: insecure",
+        params: ParamsSpec {
+            log_n: 11,
+            first_bits: 48,
+            scale_bits,
+            linear_bits: BTreeMap::new(),
+            special_count: 8,
+            special_bits: 47,
+            security: Security::Insecure,
+        },
+        spec: BootstrapSpec {
+            slots: 1 << 10,
+            to_coefficients: 3,
+            to_slots: 3,
+            ..fast.spec
+        },
+    })
+}
+
+/// The set of a name, for parameters read with it.
+///
+/// # Errors
+/// A name that this build does not know, parameters of another version of the set.
+pub(crate) fn preset(name: &str, spec: &ParamsSpec) -> std::result::Result<Measured, FormatError> {
+    let fail = |why: String| FormatError::field("preset", why);
+    let set = named(name).map_err(fail)?;
+    if set.preset.params != *spec {
+        return Err(fail(format!(
+            "the parameters are not those of {name:?} in this build: compile the model anew"
+        )));
+    }
+    Ok(set)
+}
+
+impl Measured {
+    /// The plan over parameters that are those of the set.
+    pub(crate) fn plan(&self, params: &Params) -> Result<BootstrapPlan> {
+        Ok(BootstrapPlan::try_new(params, self.preset.spec.clone())?)
+    }
+
+    /// What a bootstrapping takes and gives.
+    pub(crate) fn bootstrapping(&self, plan: &BootstrapPlan) -> Bootstrapping {
+        Bootstrapping {
+            input: plan.input_level(),
+            output: plan.output_level(),
+            bound: plan.message_bound(),
+            error: self.error,
+            values: plan.spec().values,
+            slots: plan.spec().slots,
+        }
+    }
+
+    /// The levels of the application with the prices of a machine, and the bootstrapping.
+    pub(crate) fn profile(
+        &self,
+        params: &Params,
+        plan: &BootstrapPlan,
+        speed: &MachineSpeed,
+    ) -> HeProfile {
+        let bootstrapping = self.bootstrapping(plan);
+        let mut prices = profile(params, speed);
+        // As much faster or slower as a key switch at the top is.
+        let top = params.top();
+        let switch = |p: &HeProfile| p.seconds_of(Primitive::Relinearize, top);
+        let shipped = profile(params, &MachineSpeed::shipped(params.n(), 1));
+        let seconds = self.seconds * switch(&prices) / switch(&shipped);
+        let levels = usize::from(bootstrapping.output.0) + 1;
+        prices.log_scale.truncate(levels);
+        for by_level in prices.seconds.values_mut() {
+            by_level.truncate(levels);
+        }
+        let bootstrap = vec![seconds; levels];
+        prices.seconds.insert(Primitive::Bootstrap, bootstrap);
+        prices.bootstrapping = Some(bootstrapping);
+        prices
+    }
+
+    /// The set as the compiler sees it.
+    fn offer(&self, security: u32, threads: usize) -> Result<BootstrappedSet> {
+        let spec = &self.preset.params;
+        let params = Params::try_new(spec.clone())?;
+        let plan = self.plan(&params)?;
+        let speed = MachineSpeed::shipped(params.n(), threads);
+        let profile = self.profile(&params, &plan, &speed);
+        let level_bits = &spec.scale_bits[1..=usize::from(profile.top().0)];
+        Ok(BootstrappedSet {
+            chain: ChainRequest {
+                log_n: spec.log_n.into(),
+                first_bits: spec.first_bits.into(),
+                level_bits: level_bits.iter().map(|b| u32::from(*b)).collect(),
+                security,
+                preset: Some(self.preset.name.to_owned()),
+            },
+            profile,
+            manifest: plan.manifest(),
+            constant_bytes: self.constant_bytes,
+        })
+    }
+}
+
+/// All sets of a security.
+///
+/// # Errors
+/// None but those of a fit that does not converge.
+pub(crate) fn offers(
+    bits: u32,
+    security: Security,
+    threads: usize,
+) -> std::result::Result<Vec<BootstrappedSet>, String> {
+    let mut offers = Vec::new();
+    for (name, ..) in SETS {
+        if (name == INSECURE_SMALL) == (security == Security::Insecure) {
+            let set = named(name)?;
+            if set.preset.params.security == security {
+                offers.push(set.offer(bits, threads).map_err(|e| e.to_string())?);
+            }
+        }
+    }
+    Ok(offers)
+}
+
+/// Slots, prices and errors of a compiled model's parameters on a machine of that speed.
+///
+/// # Errors
+/// An unknown preset.
+pub(crate) fn prices(
+    params: &Params,
+    name: Option<&str>,
+    speed: &MachineSpeed,
+) -> Result<HeProfile> {
+    let Some(name) = name else {
+        return Ok(profile(params, speed));
+    };
+    let set = preset(name, params.spec()).map_err(|e| e.of("compiled model"))?;
+    let plan = set.plan(params)?;
+    Ok(set.profile(params, &plan, speed))
+}

@@ -267,10 +267,15 @@ impl Transform {
 
     /// The constants with their levels and what they are for.
     fn constants(&self) -> impl Iterator<Item = (&Constant, Level, Use)> {
+        // With one key for all giant steps bytes count for more than time.
+        let usage = match self.giants {
+            Giants::Apart => Use::LazyFactor,
+            Giants::Horner => Use::CompactFactor,
+        };
         let levels = self.factors.iter().zip(downwards(self.top));
-        levels.flat_map(|(factor, level)| {
+        levels.flat_map(move |(factor, level)| {
             let constants = factor.iter().flat_map(|(_, terms)| terms);
-            constants.map(move |(_, constant)| (constant, level, Use::LazyFactor))
+            constants.map(move |(_, constant)| (constant, level, usage))
         })
     }
 

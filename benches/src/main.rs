@@ -2,6 +2,7 @@
 //! `--json`, one JSON object per measurement.
 #![forbid(unsafe_code)]
 
+mod bootstrap;
 mod circuits;
 mod ckks;
 mod kernels;
@@ -34,6 +35,8 @@ enum Suite {
     Peers,
     /// Whole networks.
     Nn,
+    /// Bootstrapping, every preset in a process of its own, with OpenFHE's.
+    Bootstrap,
     /// Softmax, gelu and layer norm by method.
     Nonlinear,
     /// A simulation of threads.
@@ -60,6 +63,12 @@ struct Args {
     /// Suite `ckks`: with one thread and with `--threads`, by turns.
     #[arg(long)]
     scaling: bool,
+    /// Suite `bootstrap`: one preset, in this process, as one JSON object.
+    #[arg(long, requires = "slots")]
+    preset: Option<String>,
+    /// Suite `bootstrap`: slots that differ.
+    #[arg(long, requires = "preset")]
+    slots: Option<usize>,
     /// Suite `kernels`: fails if a lower instruction set is faster than the dispatcher's pick.
     #[arg(long)]
     assert: bool,
@@ -117,6 +126,14 @@ fn main() -> anyhow::Result<()> {
         };
         return threads::run(&bench, &options);
     }
+    if args.suite == Suite::Bootstrap {
+        return match (&args.preset, args.slots) {
+            (Some(preset), Some(slots)) => {
+                pool.install(|| bootstrap::run_one(&bench, preset, slots))
+            }
+            _ => bootstrap::run(&bench, args.json.as_deref()),
+        };
+    }
     if args.suite == Suite::Nonlinear {
         return pool.install(|| nonlinear::run(&bench, args.json.as_deref()));
     }
@@ -125,7 +142,7 @@ fn main() -> anyhow::Result<()> {
         return finish(&bench, args.json.as_deref());
     }
     pool.install(|| match args.suite {
-        Suite::Threads | Suite::Nonlinear => Ok(()),
+        Suite::Threads | Suite::Nonlinear | Suite::Bootstrap => Ok(()),
         Suite::Circuits => circuits::run(&mut bench),
         Suite::Peers => peers::run(&mut bench),
         Suite::Ntt => ntt::run(&mut bench),

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::Bench;
 use crate::ckks::{Operations, sets};
 use crate::record::{Effort, Record, Timing};
-use environment::Python;
+pub(crate) use environment::Python;
 
 /// Rounds in which peers and girih take turns.
 const ROUNDS: usize = 3;

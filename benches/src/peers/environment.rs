@@ -14,14 +14,14 @@ const VERSION: &str = "3.10";
 
 /// A virtual environment with the peers in it, and their scripts.
 #[derive(Debug)]
-pub(super) struct Python {
+pub(crate) struct Python {
     program: PathBuf,
     scripts: PathBuf,
 }
 
 impl Python {
     /// Finds an interpreter; makes the environment unless it has these requirements already.
-    pub(super) fn prepare() -> anyhow::Result<Self> {
+    pub(crate) fn prepare() -> anyhow::Result<Self> {
         let benches = Path::new(env!("CARGO_MANIFEST_DIR"));
         let scripts = benches.join("peers");
         let requirements = scripts.join("requirements.txt");
@@ -58,7 +58,7 @@ impl Python {
     }
 
     /// What a script prints, run with that many threads.
-    pub(super) fn run<A: AsRef<OsStr>>(
+    pub(crate) fn run<A: AsRef<OsStr>>(
         &self,
         script: &str,
         args: &[A],

@@ -1,11 +1,11 @@
-//! Methods of modular reduction: cost, gains of roundings, predicted precision.
+//! Methods of modular reduction: cost, gains of roundings, predicted precision, scales. `docs/evalmod.md` discusses the tables.
 //!
 //! `cargo run --release -p girih-polyfit --example evalmod`
 
 use girih_polyfit::Result;
 use girih_polyfit::overflow::Overflow;
 use girih_polyfit::trigonometric::{
-    Message, ModularMethod, ModularReduction, ReductionSetting, rounding_deviation,
+    Message, ModularMethod, ModularReduction, ReductionSetting, ScaleTarget, rounding_deviation,
 };
 
 const LOG_N: u32 = 16;
@@ -76,6 +76,96 @@ fn main() -> Result<()> {
                 a.error.abs().max(b.error.abs()).log2()
             );
         }
+        chains(&reduction, &overflow)?;
+    }
+    constants(&overflow)
+}
+
+/// The error of a constant by `q₀` over the scale and by the arcsine, at the same precision of random messages.
+fn constants(overflow: &Overflow) -> Result<()> {
+    println!(
+        "\n| log2 q0 / scale | arcsine | levels | products | bits of modulus | random mean | constant |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for (log_ratio, arcsine) in [
+        (8.0, 1),
+        (9.0, 1),
+        (10.0, 1),
+        (10.5, 1),
+        (11.0, 1),
+        (8.0, 3),
+        (6.0, 3),
+        (5.0, 3),
+        (5.0, 5),
+    ] {
+        let ratio = f64::exp2(log_ratio);
+        let method = ModularMethod {
+            arcsine,
+            ..ModularMethod::default()
+        };
+        let reduction = ModularReduction::weighted(overflow, BOUND, 1.1 / ratio, method)?;
+        // Balanced scales of as many bits as 22.5 of a random message's mean need.
+        let predict = |mean: f64, message| {
+            let bits = reduction.balanced_scales(overflow, mean);
+            let deviation = rounding_deviation(LOG_N);
+            let roundings: Vec<f64> = bits.iter().map(|b| deviation / b.exp2()).collect();
+            let setting = ReductionSetting {
+                log_n: LOG_N,
+                ratio,
+                overflow,
+                roundings: &roundings,
+            };
+            reduction.predict(setting, message)
+        };
+        let mut mean = 40.0;
+        while predict(mean, Message::Random).mean_bits() < 22.5 {
+            mean += 0.1;
+        }
+        let depth = reduction.plan.unit_depth();
+        println!(
+            "| {log_ratio} | {} | {depth} | {} | {:.0} | {:.1} | {:.1} |",
+            if arcsine > 1 {
+                arcsine.to_string()
+            } else {
+                "none".to_owned()
+            },
+            reduction.plan.counts().products,
+            mean * depth as f64 + log_ratio - 8.0,
+            predict(mean, Message::Random).mean_bits(),
+            predict(mean, Message::Constant).worst_bits()
+        );
+    }
+    Ok(())
+}
+
+/// Scales for a chain: bits against primes.
+fn chains(reduction: &ModularReduction, overflow: &Overflow) -> Result<()> {
+    println!(
+        "\n| primes | bits | scales from the input to the result | consumed |\n|---|---|---|---|"
+    );
+    let target = ScaleTarget {
+        log_n: LOG_N,
+        ratio: RATIO,
+        rounding: rounding_deviation(LOG_N),
+        error: f64::exp2(-22.5),
+        single_bits: 49,
+    };
+    for scales in reduction.scales(overflow, target)? {
+        let bits: Vec<i32> = scales.bits.iter().map(|&b| b.into()).collect();
+        let joined = |v: &[i32]| {
+            v.iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let consumed: Vec<i32> = bits.windows(2).map(|w| 2 * w[0] - w[1]).collect();
+        println!(
+            "| {} | {} | {} | {} |",
+            scales.primes,
+            scales.cost,
+            joined(&bits),
+            joined(&consumed)
+        );
     }
     Ok(())
 }

@@ -20,6 +20,7 @@ use crate::overflow::Overflow;
 use crate::{Dd, Domain, Error, EvaluationPlan, Interval, Parity, Polynomial, Remez, Result};
 
 mod prediction;
+mod scales;
 #[cfg(test)]
 mod simulation;
 mod weighted;
@@ -27,6 +28,7 @@ mod weighted;
 pub use prediction::{
     FitError, IntegerError, Message, Prediction, ReductionSetting, rounding_deviation,
 };
+pub use scales::{ScaleTarget, Scales};
 
 /// Largest `|I|`: the overflow of dense keys at any ring degree.
 const LARGEST_BOUND: usize = 512;

@@ -3,10 +3,11 @@
 //! At n = 2^16 a fresh ciphertext of 25 limbs costs more in page faults than an addition costs in
 //! arithmetic, so rows are kept and handed out again. Large ones are advised to use huge pages; middling ones, the
 //! twiddle tables above all, are cut from slabs of them: a stream over 4 KiB pages misses the address cache at every
-//! page and stops the hardware's prefetching there.
+//! page and stops the hardware's prefetching there. A large request takes the smallest idle buffer of up to twice its
+//! length: polynomials of all levels share what the deepest of them needs.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,10 +28,10 @@ const MIDDLING: usize = 64 << 10;
 /// Most bytes of a slab.
 const SLAB: usize = 16 << 20;
 
-/// Free allocations by length in words, and the slab that is being cut.
+/// Free allocations by length in words (none is empty), and the slab that is being cut.
 #[derive(Default)]
 struct Shelves {
-    free: Mutex<HashMap<usize, Vec<Block>>>,
+    free: Mutex<BTreeMap<usize, Vec<Block>>>,
     slab: Mutex<Option<(Arc<Allocation>, usize)>>,
 }
 
@@ -51,6 +52,8 @@ struct Block {
 /// 64-byte aligned words from a [`Pool`], which they return to on drop.
 pub struct Buf {
     block: Block,
+    /// Words of the block that are this buffer's.
+    len: usize,
     shelves: Arc<Shelves>,
     wipe: bool,
 }
@@ -107,10 +110,11 @@ impl Pool {
 
     /// A buffer, and whether it is fresh from the system (and so zero).
     fn take(&self, len: usize) -> (Buf, bool) {
-        let reused = self.shelves.lock().get_mut(&len).and_then(Vec::pop);
+        let reused = self.shelves.reuse(len);
         let fresh = reused.is_none();
         let buf = Buf {
             block: reused.unwrap_or_else(|| self.shelves.cut(len)),
+            len,
             shelves: Arc::clone(&self.shelves),
             wipe: false,
         };
@@ -127,9 +131,25 @@ impl std::fmt::Debug for Pool {
 }
 
 impl Shelves {
-    fn lock(&self) -> MutexGuard<'_, HashMap<usize, Vec<Block>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, Vec<Block>>> {
         // A panic elsewhere cannot leave the map half changed.
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The smallest idle block of `len` words or, for large ones, up to twice as many.
+    fn reuse(&self, len: usize) -> Option<Block> {
+        let longest = if len * size_of::<u64>() < HUGE {
+            len
+        } else {
+            2 * len
+        };
+        let mut free = self.lock();
+        let (&found, blocks) = free.range_mut(len..=longest).next()?;
+        let block = blocks.pop();
+        if blocks.is_empty() {
+            free.remove(&found);
+        }
+        block
     }
 }
 
@@ -245,8 +265,8 @@ impl Deref for Buf {
 
     #[inline]
     fn deref(&self) -> &[u64] {
-        // SAFETY: `data` points to `len` initialised words owned by this buffer (dangling for len 0).
-        unsafe { std::slice::from_raw_parts(self.block.data.as_ptr(), self.block.len) }
+        // SAFETY: `data` points to `len` or more initialised words owned by this buffer (dangling for len 0).
+        unsafe { std::slice::from_raw_parts(self.block.data.as_ptr(), self.len) }
     }
 }
 
@@ -254,7 +274,7 @@ impl DerefMut for Buf {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u64] {
         // SAFETY: as in `deref`, and `&mut self` makes the access exclusive.
-        unsafe { std::slice::from_raw_parts_mut(self.block.data.as_ptr(), self.block.len) }
+        unsafe { std::slice::from_raw_parts_mut(self.block.data.as_ptr(), self.len) }
     }
 }
 
@@ -313,6 +333,27 @@ mod tests {
         assert_eq!(pool.idle_bytes(), 8 * (1 + 7 + (1 << 12) + (1 << 18)));
         pool.trim();
         assert_eq!(pool.idle_bytes(), 0);
+    }
+
+    #[test]
+    fn large_buffers_serve_shorter_requests() {
+        let pool = Pool::new();
+        let words = HUGE / size_of::<u64>();
+        let long = pool.copied(&vec![5; 3 * words]);
+        let place = long.as_ptr();
+        drop(long);
+        // Half as long or more, and large: the same memory, cleared where zeros are asked.
+        for len in [3 * words, 2 * words + 1, 3 * words / 2] {
+            let buf = pool.zeroed(len);
+            assert_eq!((buf.as_ptr(), buf.len()), (place, len));
+            assert!(buf.iter().all(|w| *w == 0));
+        }
+        assert_eq!(pool.idle_bytes(), 3 * HUGE);
+        assert_ne!(pool.unfilled(3 * words / 2 - 1).as_ptr(), place);
+        // The smallest that fits; short ones only by their length.
+        drop((pool.unfilled(4 * words), pool.unfilled(1000)));
+        assert_eq!(pool.unfilled(2 * words).as_ptr(), place);
+        assert_eq!(pool.unfilled(999).len(), 999);
     }
 
     #[test]

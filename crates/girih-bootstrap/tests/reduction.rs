@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::f64::consts::PI;
 
-use girih_bootstrap::{BootstrapKeys, BootstrapPlan, BootstrapSpec, Bootstrapper, Giants, Order};
+use girih_bootstrap::{
+    BootstrapKeys, BootstrapPlan, BootstrapSpec, Bootstrapper, Giants, Order, Preset,
+};
 use girih_ckks::{
     Ciphertext, Decryptor, Encoder, KeyGenerator, Params, ParamsSpec, Security, SymmetricEncryptor,
 };
@@ -159,5 +161,39 @@ fn roundings_and_fit_are_as_predicted() {
             measured < 1.5 * all && measured > 0.8 * all,
             "{measured:e} {all:e}"
         );
+    }
+}
+
+/// What the reduction of each preset leaves of random and of constant messages; the transforms take a tenth of a bit more.
+#[test]
+fn presets_keep_the_bits_that_are_asked_for() {
+    let overflow = Overflow::sparse(32).unwrap();
+    for preset in Preset::all().unwrap() {
+        let (params, spec) = (&preset.params, &preset.spec);
+        let top = params.depth() - spec.to_coefficients;
+        let log_n = u32::from(params.log_n);
+        let roundings: Vec<f64> = (0..=spec.reduction.plan.unit_depth())
+            .map(|k| rounding_deviation(log_n) / f64::from(params.scale_bits[top - k]).exp2())
+            .collect();
+        let setting = ReductionSetting {
+            log_n,
+            ratio: f64::from(params.first_bits - params.scale_bits[0]).exp2(),
+            overflow: &overflow,
+            roundings: &roundings,
+        };
+        let random = spec.reduction.predict(setting, Message::Random);
+        let constant = spec.reduction.predict(setting, Message::Constant);
+        let bits = (
+            random.mean_bits(),
+            random.worst_bits(),
+            constant.worst_bits(),
+        );
+        println!("{}: {bits:.1?}", preset.name);
+        assert!(
+            bits.0 > 22.2 && bits.1 > 20.0 && bits.2 > 13.2,
+            "{}: {bits:?}",
+            preset.name
+        );
+        assert!(spec.reduction.failure_log2(&overflow, log_n) < -128.0);
     }
 }

@@ -146,3 +146,35 @@ fn predictions_hold() {
         }
     }
 }
+
+/// Whatever the message, its sine is no further from it in any slot than a constant's.
+#[test]
+fn no_message_is_worse_than_a_constant() {
+    let n = 1usize << 8;
+    let ratio = 256.0;
+    let lost = |m: f64| ratio * (m / ratio - (TAU * m / ratio).sin() / TAU);
+    let constant = lost(1.0);
+    let mut random = Random(3);
+    let mut messages: Vec<Vec<f64>> = (1..40)
+        .map(|count| {
+            let mut m = vec![0.0; n];
+            for k in 0..count {
+                m[(k * 37 + count) % n] = random.normal();
+            }
+            m
+        })
+        .collect();
+    messages.push(vec![1.0; n]);
+    messages.push((0..n).map(|k| (1.0 + k as f64).recip()).collect());
+    messages.push((0..n).map(|_| random.normal()).collect());
+    for mut message in messages {
+        let largest = slots(&message).into_iter().fold(0.0, f64::max);
+        message.iter_mut().for_each(|m| *m /= largest);
+        assert!(message.iter().map(|m| m * m).sum::<f64>() <= 1.0 + 1e-12);
+        let errors: Vec<f64> = message.iter().map(|&m| lost(m)).collect();
+        let worst = slots(&errors).into_iter().fold(0.0, f64::max);
+        assert!(worst <= constant * (1.0 + 1e-12), "{worst:e} {constant:e}");
+        let bound: f64 = errors.iter().map(|e| e.abs()).sum();
+        assert!(worst <= bound * (1.0 + 1e-12) && bound <= constant * 1.001);
+    }
+}

@@ -1,6 +1,6 @@
 //! The compiler: from a graph and requirements to a leveled program with its parameters, keys and prices.
 
-use girih_he::{Constants, HeProfile, KeyManifest, Level, Primitive, Program};
+use girih_he::{Bootstrapping, Constants, HeProfile, KeyManifest, Level, Primitive, Program};
 use girih_model::Graph;
 use ndarray::{ArrayD, Axis, Slice};
 
@@ -12,7 +12,7 @@ use crate::lower::{INPUT, Lowered, OUTPUT, Weights, lower, lower_bootstrapped};
 use crate::network::Network;
 use crate::packing::TensorPacking;
 use crate::plan::{PackingPlan, plan};
-use crate::predict::{clear_ranges, fill, predicted_std, top_level, value_bits};
+use crate::predict::{clear_ranges, drawn_std, fill, predicted_std, top_level, value_bits};
 use crate::ranges::{Ranges, replaced};
 use crate::replacement::default_plan;
 use crate::report::{self, PlanReport};
@@ -503,12 +503,20 @@ impl Job<'_> {
                 );
                 continue;
             }
-            let error = SIGMAS
-                * predicted_std(&program, &constants, &encrypted, &filled, profile, &output)?;
+            let mut exact = profile.clone();
+            exact.bootstrapping = Some(Bootstrapping {
+                error: 0.0,
+                ..bootstrapping
+            });
+            let scheme = predicted_std(&program, &constants, &encrypted, &filled, &exact, &output)?;
+            let error = bootstrapping.error;
+            let drawn = drawn_std(&program, &constants, &encrypted, &filled, error, &output)?;
+            let error = SIGMAS * scheme.hypot(drawn);
             if error > self.requirements.precision {
                 return Err(Attempt::Refused(format!(
-                    "the predicted error of an output is {error:.1e}, most of it from bootstrappings of error {:.1e}; allow it \
+                    "the predicted error of an output is {error:.1e}, {:.1e} of it from bootstrappings of error {:.1e}; allow it \
                      with --precision",
+                    SIGMAS * drawn,
                     bootstrapping.error
                 )));
             }

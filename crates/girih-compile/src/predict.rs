@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use girih_he::{
-    Bootstrapping, Constants, HeProfile, Level, Leveled, NoiseEvaluator, Program, RegionRanges,
+    Bootstrapping, ConstId, Constants, HeProfile, Level, Leveled, NoiseEvaluator, Op, Program,
+    RegionRanges,
 };
 use ndarray::{ArrayD, IxDyn};
 
@@ -121,4 +122,74 @@ pub(crate) fn predicted_std(
         .unpack(&std, output.batch())?
         .iter()
         .fold(0.0, |m: f64, &s| m.max(s)))
+}
+
+/// Runs with drawn errors.
+const DRAWS: u64 = 4;
+
+/// Root of the mean squared change of the output that bootstrapping errors of the given deviation make, the largest of all
+/// draws: they are drawn and carried through a clear run, where errors that belong together stay together. (Variances alone
+/// take the parts of a steep polynomial as independent and exceed the truth by orders of magnitude.)
+pub(crate) fn drawn_std(
+    program: &Program,
+    constants: &Constants,
+    encrypted: &Constants,
+    tiles: &[Vec<f64>],
+    error: f64,
+    output: &TensorPacking,
+) -> Result<f64> {
+    let eval = girih_he::ClearEvaluator::unlimited(program.slots);
+    let run = |program: &Program, constants: &Constants| -> Result<Vec<f64>> {
+        let mut inputs = BTreeMap::new();
+        for (name, value, _) in program_inputs(program, encrypted, tiles) {
+            inputs.insert(name, eval.vector(&value)?);
+        }
+        let outputs = girih_he::interpret::run(program, constants, &eval, inputs, &mut ())?;
+        let values: Vec<Vec<f64>> = outputs.iter().map(|(_, v)| v.values().to_vec()).collect();
+        let unpacked = output.unpack(&values, output.batch())?;
+        Ok(unpacked.iter().copied().collect())
+    };
+    let (quiet, unchanged) = perturbed(program, constants, 0.0, 0);
+    let exact = run(&quiet, &unchanged)?;
+    let mut largest = 0.0f64;
+    for draw in 1..=DRAWS {
+        let (noisy, drawn) = perturbed(program, constants, error, draw);
+        let found = run(&noisy, &drawn)?;
+        let squares: f64 = found.iter().zip(&exact).map(|(f, e)| (f - e).powi(2)).sum();
+        largest = largest.max((squares / exact.len().max(1) as f64).sqrt());
+    }
+    Ok(largest)
+}
+
+/// The program with a sum of drawn errors in place of every bootstrap; levels no longer hold.
+fn perturbed(
+    program: &Program,
+    constants: &Constants,
+    error: f64,
+    draw: u64,
+) -> (Program, Constants) {
+    let (mut program, mut constants) = (program.clone(), constants.clone());
+    let mut state = draw.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut uniform = || {
+        // The multiplier and increment of Knuth's MMIX generator.
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 11) as f64 / (1u64 << 53) as f64
+    };
+    for i in 0..program.insts.len() {
+        let Op::Bootstrap(v) = program.insts[i].op else {
+            continue;
+        };
+        // Twelve uniform numbers have the variance of one normal one.
+        let errors: Vec<f64> = (0..program.slots)
+            .map(|_| error * ((0..12).map(|_| uniform()).sum::<f64>() - 6.0))
+            .collect();
+        let name = format!("error of bootstrapping {i}");
+        let id = ConstId(u32::try_from(program.constants.len()).unwrap_or(u32::MAX));
+        constants.insert(name.as_str(), errors);
+        program.constants.push(name);
+        program.insts[i].op = Op::AddPlain(v, id);
+    }
+    (program, constants)
 }

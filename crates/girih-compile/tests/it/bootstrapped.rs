@@ -79,6 +79,9 @@ fn deep_networks_are_bootstrapped_where_it_is_needed() {
         );
     }
     assert_eq!(compiled.chain.preset.as_deref(), Some("made up"));
+    // Six deviations of errors of 1e-7 that later layers change little.
+    let predicted = compiled.report.predicted_error;
+    assert!((1e-7..1e-4).contains(&predicted), "{predicted}");
     assert_eq!(compiled.manifest.relinearization, Some(Level(12)));
     let requirements = requirements(15);
     let ranges = replacements(&graph, &requirements).expect("fits");

@@ -12,15 +12,16 @@
 use girih_he::Level;
 use girih_ntt::primes;
 use girih_rns::sample::Seed;
-use girih_rns::{Coeff, Ntt, PolyQp, Ring, Storage, Then, sample};
+use girih_rns::{Coeff, Ntt, PolyQp, Ring, Storage, Then, digit_count, sample};
 use rand_core::CryptoRng;
 
 use crate::keygen::{KeySeeds, gadget};
 use crate::keys::SwitchingKey;
 use crate::keyswitch::{Pair, switch};
-use crate::{Ciphertext, KeyGenerator, Params, ParamsError, Result, SecretKey};
+use crate::{Ciphertext, KeyGenerator, Params, ParamsError, Result, SecretKey, key_bytes};
 
-/// Bits by which `p'` exceeds `q_0`, so that the noise of the switch stays below that of its rounding.
+/// Bits by which `p'` exceeds `q_0` where the security allows it, so that the noise of the switch stays below that of
+/// its rounding.
 const HEADROOM: f64 = 6.0;
 
 /// The two switching keys of the encapsulation.
@@ -96,6 +97,17 @@ impl EncapsulationKeys {
         self.down.bytes() + self.up.bytes()
     }
 
+    /// The bytes of the keys for a secret of `weight`, before they are made.
+    ///
+    /// # Errors
+    /// As [`KeyGenerator::encapsulation_keys`].
+    pub fn planned_bytes(params: &Params, weight: usize) -> Result<usize> {
+        let ring = small_ring(params, weight)?;
+        let rows = digit_count(&ring, ring.q_len()) * (ring.q_len() + ring.p_len());
+        let down = rows * params.n() * size_of::<u64>();
+        Ok(down + key_bytes(params, params.top(), Storage::default()))
+    }
+
     /// A ciphertext of level 0 under the sparse secret.
     pub(crate) fn enter(&self, a: &Ciphertext) -> Pair {
         let then = Then {
@@ -120,7 +132,8 @@ impl KeyGenerator {
     /// it under the dense secret at the top; then forgets it.
     ///
     /// # Errors
-    /// The secret belongs to other parameters, or there are no primes for `p'`.
+    /// The secret belongs to other parameters, the security asked for allows no key under so sparse a secret, or there
+    /// are no primes for `p'`.
     pub fn encapsulation_keys<R: CryptoRng + ?Sized>(
         &self,
         secret: &SecretKey,
@@ -130,7 +143,7 @@ impl KeyGenerator {
         self.check(secret)?;
         let params = &self.params;
         let big = params.ring();
-        let ring = small_ring(params)?;
+        let ring = small_ring(params, weight)?;
         let coefficients = sample::sparse_ternary(rng, params.n(), weight);
         let seeds = KeySeeds::draw(rng);
         let evaluations = |ring: &Ring, coefficients: &[i64]| {
@@ -181,15 +194,30 @@ fn encrypt(
     SwitchingKey::over(ring, limbs, level, seeds.public, b, Storage::default())
 }
 
-/// The primes of level 0, and as many of the same size that no other modulus uses, with a few bits more.
-pub(crate) fn small_ring(params: &Params) -> Result<Ring> {
+/// The primes of level 0, and as many of the same size that no other modulus uses, with up to [`HEADROOM`] bits more
+/// if the security of a secret of that weight allows them.
+pub(crate) fn small_ring(params: &Params, weight: usize) -> Result<Ring> {
     let big = params.ring();
     let q = &big.q_primes()[..params.chain().limbs(Level(0))];
-    let log_p = params.chain().at(Level(0)).log_q + HEADROOM;
+    let log_q = params.chain().at(Level(0)).log_q;
+    let log_p = match params.security().max_log_sparse(params.log_n(), weight) {
+        None => log_q + HEADROOM,
+        Some(max) if f64::from(max) < 2.0 * log_q => {
+            return Err(ParamsError::SparseTooLarge {
+                log_modulus: 2.0 * log_q,
+                max,
+                weight,
+                log_n: params.log_n(),
+                security: params.security(),
+            }
+            .into());
+        }
+        Some(max) => (log_q + HEADROOM).min(f64::from(max) - log_q),
+    };
     let count = (log_p / 49.0).ceil();
     let bits = log_p / count;
     let taken = |p: &u64| big.q_primes().contains(p) || big.p_primes().contains(p);
-    let p: Vec<u64> = primes::around(1 << params.log_n(), bits.exp2().round() as u64)
+    let p: Vec<u64> = primes::below(1 << params.log_n(), bits.exp2() as u64)
         .filter(|p| !taken(p))
         .take(count as usize)
         .collect();
@@ -206,7 +234,88 @@ mod tests {
     use rand_core::SeedableRng;
 
     use super::*;
-    use crate::{Encoder, EvaluationKeys, Evaluator, SymmetricEncryptor, presets};
+    use crate::{
+        Encoder, EvaluationKeys, Evaluator, ParamsSpec, Security, SymmetricEncryptor, presets,
+    };
+
+    /// Every key that is published, with real primes and limits: log2 of the product of the primes of its rows against
+    /// the limit of the secret that it is under.
+    #[test]
+    fn every_published_key_keeps_to_the_limit_of_its_secret() {
+        // A small chain at the smallest degree for which sparse secrets have a limit.
+        let spec = ParamsSpec {
+            log_n: 15,
+            first_bits: 48,
+            scale_bits: vec![40, 40, 40],
+            special_count: 2,
+            special_bits: 49,
+            ..presets::test_small()
+        };
+        let spec = ParamsSpec {
+            security: Security::Bits128,
+            linear_bits: std::collections::BTreeMap::new(),
+            ..spec
+        };
+        let params = Params::try_new(spec).expect("secure");
+        let mut rng = ChaCha20Rng::from_seed([9; 32]);
+        let keygen = KeyGenerator::new(&params);
+        let secret = keygen.secret_key(&mut rng);
+        let top = params.top();
+        let manifest = girih_he::KeyManifest {
+            relinearization: Some(top),
+            rotations: [
+                (girih_he::Rotation(1), top),
+                (girih_he::Rotation(5), Level(0)),
+            ]
+            .into(),
+            conjugation: Some(Level(1)),
+        };
+        let public = keygen.public_key(&secret, &mut rng).expect("own secret");
+        let evaluation = keygen
+            .evaluation_keys(&secret, &manifest, &mut rng)
+            .expect("own secret");
+        let sparse = keygen
+            .encapsulation_keys(&secret, 32, &mut rng)
+            .expect("32 are enough");
+        assert_eq!(
+            sparse.bytes(),
+            EncapsulationKeys::planned_bytes(&params, 32).expect("as before")
+        );
+        let log = |ring: &Ring, b: &PolyQp<Ntt>| -> f64 {
+            (0..b.row_count())
+                .map(|r| (ring.modulus(ring.qp_index(b.limbs(), r)).value() as f64).log2())
+                .sum()
+        };
+        let (big, small) = (params.ring(), sparse.small_ring());
+        let rotations = evaluation.rotations().values();
+        let dense = evaluation
+            .relinearization()
+            .map(|k| &k.0)
+            .into_iter()
+            .chain(rotations.chain(evaluation.conjugation()).map(|k| &k.key))
+            .chain([&sparse.up])
+            .flat_map(|k| k.vector().b())
+            .chain([public.b()]);
+        let limit = f64::from(params.security().max_log_qp(15).expect("secure"));
+        let mut walked = 0;
+        for b in dense {
+            assert!(log(big, b) <= limit, "{} bits", log(big, b));
+            walked += 1;
+        }
+        // Five keys of one or two digits, and the public key.
+        assert!(walked > 6, "{walked}");
+        let limit = params.security().max_log_sparse(15, 32).expect("secure");
+        for b in sparse.down.vector().b() {
+            assert!(log(small, b) <= f64::from(limit), "{} bits", log(small, b));
+            assert_eq!(log(small, b), sparse.log_small_modulus());
+        }
+        // What has no estimate is refused.
+        let error = keygen
+            .encapsulation_keys(&secret, 31, &mut rng)
+            .err()
+            .expect("too sparse");
+        assert!(error.to_string().contains("weight 31"), "{error}");
+    }
 
     /// The only key under the sparse secret has the moduli of level 0 and a little more; the raised message is the
     /// message plus small multiples of the modulus.

@@ -72,6 +72,23 @@ pub enum ParamsError {
         /// The security asked for.
         security: Security,
     },
+    /// The modulus under a sparse secret is above the limit of the security asked for.
+    #[error(
+        "a key under a secret of weight {weight} needs a modulus of at least 2^{log_modulus:.1}, but {security} security \
+         allows {max} bits at N = 2^{log_n}: take a weight of 32 or more, N = 2^15 or more, or a smaller first prime"
+    )]
+    SparseTooLarge {
+        /// log2 of the smallest modulus that serves.
+        log_modulus: f64,
+        /// The limit.
+        max: u32,
+        /// Coefficients of the secret that are not zero.
+        weight: usize,
+        /// log2 of the ring degree.
+        log_n: u8,
+        /// The security asked for.
+        security: Security,
+    },
     /// No ring degree of the table holds the modulus.
     #[error(
         "depth {depth} at scale 2^{scale_bits} needs log2(QP) of at least {needed} bits; the largest N = 2^{log_n} \

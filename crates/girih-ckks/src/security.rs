@@ -37,6 +37,14 @@ const MAX_LOG_QP: [[u32; 6]; 8] = [
     [3523, 2411, 1866, 3348, 2301, 1784],
 ];
 
+/// Fewest coefficients of a sparse secret that are not zero, for which there are limits.
+const SPARSE_WEIGHT: usize = 32;
+/// log2 N and the largest log2 of a modulus under a ternary secret of weight 32 at 128 bits: hybrid attacks that guess
+/// zeros bind (Bossuat, Troncoso-Pastoriza, Hubaux, ACNS 2022, use 121 bits at N = 2^16; OpenFHE put 126 bits through the
+/// lattice estimator before it made them its default in 2026). A larger degree is at least as hard; the limit at 2^15 is
+/// reduced for its smaller dimension.
+const SPARSE_LOG_MODULUS: [(u8, u32); 3] = [(15, 100), (16, 126), (17, 126)];
+
 /// Smallest log2 N of the table.
 pub const MIN_LOG_N: u8 = 10;
 /// Largest log2 N of the table.
@@ -70,6 +78,21 @@ impl Security {
         };
         let row = usize::from(log_n.wrapping_sub(MIN_LOG_N));
         Some(MAX_LOG_QP.get(row).map_or(0, |limits| limits[column]))
+    }
+
+    /// The largest log2 of a modulus under a sparse ternary secret at degree `2^log_n`; `None` if there is no limit.
+    ///
+    /// A degree, a weight below 32 or a security for which there is no estimate allow nothing: the limit is 0.
+    #[must_use]
+    pub fn max_log_sparse(self, log_n: u8, weight: usize) -> Option<u32> {
+        match self {
+            Security::Insecure => None,
+            Security::Bits128 if weight >= SPARSE_WEIGHT => {
+                let of = SPARSE_LOG_MODULUS.iter().find(|(n, _)| *n == log_n);
+                Some(of.map_or(0, |(_, max)| *max))
+            }
+            _ => Some(0),
+        }
     }
 
     /// The bits asked for; 0 for `Insecure`.
@@ -132,6 +155,20 @@ mod tests {
         assert_eq!(Security::Insecure.max_log_qp(13), None);
         for outside in [0, 9, 18, 255] {
             assert_eq!(Security::Bits128.max_log_qp(outside), Some(0));
+        }
+    }
+
+    #[test]
+    fn sparse_secrets_have_limits_of_their_own() {
+        let limit = |log_n, weight| Security::Bits128.max_log_sparse(log_n, weight);
+        assert_eq!(limit(16, 32), Some(126));
+        assert_eq!(limit(16, 64), Some(126));
+        assert_eq!((limit(16, 31), limit(14, 32)), (Some(0), Some(0)));
+        assert_eq!(Security::Quantum128.max_log_sparse(16, 32), Some(0));
+        assert_eq!(Security::Insecure.max_log_sparse(10, 8), None);
+        // Far below what a dense secret of the degree allows.
+        for (log_n, max) in SPARSE_LOG_MODULUS {
+            assert!(8 * max < Security::Bits128.max_log_qp(log_n).expect("a limit"));
         }
     }
 

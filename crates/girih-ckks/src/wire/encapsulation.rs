@@ -35,9 +35,8 @@ impl EncapsulationKeys {
     /// Reads the serialised form; seeds stay seeds.
     ///
     /// # Errors
-    /// Any [`WireError`]; a weight of 0 or above N; no primes for the small ring.
+    /// Any [`WireError`]; a weight of 0, above N or too small for the security; no primes for the small ring.
     pub fn from_bytes(bytes: &[u8], params: &Params) -> Result<EncapsulationKeys> {
-        let ring = small_ring(params)?;
         let mut reader = read_frame(bytes, Kind::EncapsulationKeys, params.digest())?;
         let weight = u32::from_le_bytes(reader.array()?) as usize;
         if weight == 0 || weight > params.n() {
@@ -48,6 +47,7 @@ impl EncapsulationKeys {
             }
             .into());
         }
+        let ring = small_ring(params, weight)?;
         let seed = reader.array::<SEED>()?;
         let limbs = ring.q_len();
         let halves = (0..digit_count(&ring, limbs))
@@ -61,15 +61,16 @@ impl EncapsulationKeys {
     }
 }
 
-/// Bytes of the serialised keys of the encapsulation, the key back being at `level`.
+/// Bytes of the serialised keys of the encapsulation, the key back being at `level`: the same for every weight that the
+/// security allows.
 ///
 /// # Errors
-/// No primes for the small ring.
+/// A security that allows no sparse secret, no primes for the small ring.
 ///
 /// # Panics
 /// If `level` is above the top.
 pub fn encapsulation_keys_len(params: &Params, level: Level) -> Result<usize> {
-    let ring = small_ring(params)?;
+    let ring = small_ring(params, params.n())?;
     let limbs = ring.q_len();
     let parts = digit_count(&ring, limbs) * poly_qp_len(&ring, limbs);
     Ok(frame_len(4 + SEED + parts + key_len(params, level)))

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use girih_ckks::Params;
 use girih_he::{KeyManifest, Level, Rotation, SlotValues};
-use girih_polyfit::overflow::Overflow;
 use num_complex::Complex64;
 
 use crate::embedding::{coefficients_to_slots, slots_to_coefficients};
@@ -229,11 +228,7 @@ impl BootstrapPlan {
     /// # Errors
     /// A weight for which the distribution is not computed.
     pub fn failure_log2(&self) -> Result<f64> {
-        let integers = Overflow::sparse(self.spec.weight)?;
-        let log_n = self.params.log_n().into();
-        let once = self.spec.reduction.failure_log2(&integers, log_n);
-        // Twice as likely in two.
-        Ok(once + f64::from(u8::from(self.spec.refinement.is_some())))
+        self.spec.failure_log2(self.params.log_n())
     }
 
     /// The evaluation keys, each with the highest level at which it is used.

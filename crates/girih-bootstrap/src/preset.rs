@@ -104,6 +104,17 @@ const FAST: Chain<'_> = Chain {
     special: (10, 46),
 };
 
+/// 16384 slots at N = 2^15, 3 levels of 32 bits left.
+const N15: Chain<'_> = Chain {
+    log_n: 15,
+    first: 40,
+    application: (3, 32),
+    to_slots: &[(33, 37), (32, 42), (32, 48)],
+    reduction: &[47, 47, 48, 49, 50, 52, 54, 51],
+    to_coefficients: &[40, 43, 45],
+    special: (3, 37),
+};
+
 impl Preset {
     /// 32768 slots at N = 2^16 with 12 levels of 40 bits left: the fastest.
     ///
@@ -149,6 +160,20 @@ impl Preset {
         })
     }
 
+    /// 16384 slots at N = 2^15 with 3 levels of 32 bits left: small ciphertexts and keys, for shallow steps between
+    /// bootstrappings.
+    ///
+    /// # Errors
+    /// As [`fast`](Self::fast).
+    pub fn n15() -> Result<Preset> {
+        Ok(Preset {
+            name: "n15",
+            purpose: "half the slots, small ciphertexts, few levels",
+            params: N15.params(),
+            spec: N15.spec(1, 8, Giants::Horner)?,
+        })
+    }
+
     /// All presets.
     ///
     /// # Errors
@@ -158,6 +183,7 @@ impl Preset {
             Preset::fast()?,
             Preset::small_keys()?,
             Preset::high_precision()?,
+            Preset::n15()?,
         ])
     }
 
@@ -167,6 +193,39 @@ impl Preset {
     /// As [`fast`](Self::fast); `None` if there is none of that name.
     pub fn by_name(name: &str) -> Result<Option<Preset>> {
         Ok(Preset::all()?.into_iter().find(|p| p.name == name))
+    }
+
+    /// The stages of the chain from the top down: their names, levels and bits of modulus.
+    #[must_use]
+    pub fn stages(&self) -> Vec<(&'static str, usize, f64)> {
+        let bits = |levels: std::ops::Range<usize>| {
+            levels
+                .map(|l| f64::from(self.params.consumed_bits(l)))
+                .sum()
+        };
+        let spec = &self.spec;
+        let mut stages = vec![
+            ("to coefficients", spec.to_coefficients),
+            ("reduction", spec.reduction.plan.unit_depth()),
+        ];
+        if spec.order == Order::RaiseFirst {
+            stages.push(("to slots", spec.to_slots));
+        }
+        let all = self.params.depth();
+        let used: usize = stages.iter().map(|s| s.1).sum();
+        stages.push(("application", all - used));
+        let mut top = all;
+        let mut stages: Vec<_> = stages
+            .into_iter()
+            .map(|(name, levels)| {
+                let from = top - levels;
+                let stage = (name, levels, bits(from + 1..top + 1));
+                top = from;
+                stage
+            })
+            .collect();
+        stages.push(("first modulus", 0, f64::from(self.params.first_bits)));
+        stages
     }
 
     /// The same bootstrapping for ciphertexts whose slots repeat after `slots`.

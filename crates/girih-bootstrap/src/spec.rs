@@ -1,7 +1,10 @@
 //! What a bootstrapping is asked to do, as plain data.
 
 use girih_he::SlotValues;
+use girih_polyfit::overflow::Overflow;
 use girih_polyfit::trigonometric::ModularReduction;
+
+use crate::Result;
 
 /// The order of the stages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,4 +60,18 @@ pub struct BootstrapSpec {
     pub giants: Giants,
     /// Whether the error of the first bootstrapping is bootstrapped again.
     pub refinement: Option<Refinement>,
+}
+
+impl BootstrapSpec {
+    /// log2 of a bound of the probability that a bootstrapping at degree `2^log_n` fails because an integer exceeds
+    /// the bound of the reduction.
+    ///
+    /// # Errors
+    /// A weight for which the distribution is not computed.
+    pub fn failure_log2(&self, log_n: u8) -> Result<f64> {
+        let integers = Overflow::sparse(self.weight)?;
+        let once = self.reduction.failure_log2(&integers, log_n.into());
+        // Twice as likely in two.
+        Ok(once + f64::from(u8::from(self.refinement.is_some())))
+    }
 }

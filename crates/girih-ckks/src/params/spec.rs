@@ -59,7 +59,11 @@ impl ParamsSpec {
     }
 
     /// log2 of the modulus that level `l >= 1` consumes.
-    pub(crate) fn consumed_bits(&self, l: usize) -> i32 {
+    ///
+    /// # Panics
+    /// If there is no such level.
+    #[must_use]
+    pub fn consumed_bits(&self, l: usize) -> i32 {
         match self.linear_bits.get(&(l as u8)) {
             Some(&bits) => bits.into(),
             None => 2 * i32::from(self.scale_bits[l]) - i32::from(self.scale_bits[l - 1]),

@@ -2,6 +2,8 @@
 
 use girih_ckks::{MAX_LOG_N, MIN_LOG_N, Params, Security, presets};
 
+use girih_bootstrap::{Order, Preset};
+
 use crate::console::{say, table};
 
 #[derive(Debug, clap::Args)]
@@ -38,5 +40,40 @@ pub(crate) fn run(_: &Args) -> anyhow::Result<()> {
     for (name, spec) in presets::all() {
         say!("{name}: {}\n", Params::try_new(spec)?);
     }
+    for preset in Preset::all()? {
+        bootstrapping(&preset)?;
+    }
+    Ok(())
+}
+
+/// A preset of bootstrapping: its parameters, its chain by stage, what it takes and gives.
+fn bootstrapping(preset: &Preset) -> anyhow::Result<()> {
+    let params = Params::try_new(preset.params.clone())?;
+    say!(
+        "bootstrapping {}, for {}: {params}",
+        preset.name,
+        preset.purpose
+    );
+    let spec = &preset.spec;
+    let stages = preset
+        .stages()
+        .into_iter()
+        .map(|(name, levels, bits)| [name.to_string(), levels.to_string(), format!("{bits:.0}")]);
+    say!("{}", table(["stage", "levels", "bits"], stages, 1));
+    let order = match spec.order {
+        Order::RaiseFirst => "raise, to coefficients, reduce, to slots",
+        Order::SlotsFirst => "to slots, raise, to coefficients, reduce",
+    };
+    let failure = spec.failure_log2(params.log_n())?;
+    say!(
+        "  {order}; {} slots; sparse secret of weight {}; failure at most 2^{failure:.1} a bootstrapping{}\n",
+        spec.slots,
+        spec.weight,
+        if spec.refinement.is_some() {
+            "; twice"
+        } else {
+            ""
+        }
+    );
     Ok(())
 }

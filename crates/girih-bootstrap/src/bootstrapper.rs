@@ -6,7 +6,10 @@ use girih_he::{Auto, Evaluator, GiantStep, Level, Leveled, Rotation};
 
 use crate::factor::Factor;
 use crate::plan::downwards;
-use crate::{BootstrapKeys, BootstrapPlan, Error, Giants, Order, Refinement, Result};
+use crate::{
+    BootstrapKeys, BootstrapPlan, BootstrapSpec, Diagonals, Error, Giants, Order, Refinement,
+    Result,
+};
 
 /// A stage of the bootstrapping, for those who watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,7 @@ pub struct Bootstrapper {
 struct Transform {
     top: Level,
     giants: Giants,
+    usage: Use,
     factors: Vec<EncodedFactor>,
 }
 
@@ -53,8 +57,8 @@ impl Bootstrapper {
             return Err(Error::ParamsMismatch);
         }
         let scheme = Scheme::new(keys.evaluation.clone());
-        let giants = plan.spec().giants;
-        let transform = |name, top, factors| Transform::new(&scheme, name, top, giants, factors);
+        let transform =
+            |name, top, factors| Transform::new(&scheme, name, top, plan.spec(), factors);
         Ok(Bootstrapper {
             to_coefficients: transform(
                 "slots to coefficients",
@@ -227,9 +231,10 @@ impl Transform {
         scheme: &Scheme,
         name: &str,
         top: Level,
-        giants: Giants,
+        spec: &BootstrapSpec,
         factors: &[Factor],
     ) -> Result<Transform> {
+        let giants = spec.giants;
         let encoded = |(k, factor): (usize, &Factor)| {
             let mut steps: Vec<_> = factor.steps.iter().enumerate().collect();
             if giants == Giants::Horner {
@@ -257,6 +262,10 @@ impl Transform {
         Ok(Transform {
             top,
             giants,
+            usage: match spec.diagonals {
+                Diagonals::Rows => Use::LazyFactor,
+                Diagonals::Coefficients => Use::CompactFactor,
+            },
             factors: factors
                 .iter()
                 .enumerate()
@@ -267,15 +276,10 @@ impl Transform {
 
     /// The constants with their levels and what they are for.
     fn constants(&self) -> impl Iterator<Item = (&Constant, Level, Use)> {
-        // With one key for all giant steps bytes count for more than time.
-        let usage = match self.giants {
-            Giants::Apart => Use::LazyFactor,
-            Giants::Horner => Use::CompactFactor,
-        };
         let levels = self.factors.iter().zip(downwards(self.top));
         levels.flat_map(move |(factor, level)| {
             let constants = factor.iter().flat_map(|(_, terms)| terms);
-            constants.map(move |(_, constant)| (constant, level, usage))
+            constants.map(move |(_, constant)| (constant, level, self.usage))
         })
     }
 

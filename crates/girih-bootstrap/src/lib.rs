@@ -19,4 +19,4 @@ pub use keys::BootstrapKeys;
 pub use matrix::Matrix;
 pub use plan::BootstrapPlan;
 pub use preset::Preset;
-pub use spec::{BootstrapSpec, Giants, Order, Refinement};
+pub use spec::{BootstrapSpec, Diagonals, Giants, Order, Refinement};

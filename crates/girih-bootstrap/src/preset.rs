@@ -5,7 +5,7 @@ use girih_he::SlotValues;
 use girih_polyfit::overflow::Overflow;
 use girih_polyfit::trigonometric::{ModularMethod, ModularReduction};
 
-use crate::{BootstrapPlan, BootstrapSpec, Giants, Order, Refinement, Result};
+use crate::{BootstrapPlan, BootstrapSpec, Diagonals, Giants, Order, Refinement, Result};
 
 /// Largest `|I|` with a sparse secret of weight 32.
 const BOUND: usize = 15;
@@ -70,11 +70,9 @@ impl Chain<'_> {
         }
     }
 
-    fn spec(&self, arcsine: usize, babies: usize, giants: Giants) -> Result<BootstrapSpec> {
-        let method = ModularMethod {
-            arcsine,
-            ..ModularMethod::default()
-        };
+    /// Baby steps of at most `babies`, one key for all giant steps of a factor.
+    fn spec(&self, babies: usize, diagonals: Diagonals) -> Result<BootstrapSpec> {
+        let method = ModularMethod::default();
         let integers = Overflow::sparse(WEIGHT)?;
         let ratio = f64::from(self.first - self.application.1).exp2();
         Ok(BootstrapSpec {
@@ -86,7 +84,8 @@ impl Chain<'_> {
             to_slots: self.to_slots.len(),
             weight: WEIGHT,
             babies,
-            giants,
+            giants: Giants::Horner,
+            diagonals,
             refinement: None,
         })
     }
@@ -125,11 +124,11 @@ impl Preset {
             name: "fast",
             purpose: "the least time",
             params: FAST.params(),
-            spec: FAST.spec(1, 8, Giants::Apart)?,
+            spec: FAST.spec(8, Diagonals::Rows)?,
         })
     }
 
-    /// As [`fast`](Self::fast) with half of the baby steps and one key for all giant steps of a factor: fewer keys, more time.
+    /// As [`fast`](Self::fast) with a quarter of the baby steps, and diagonals kept as integers: fewer bytes, more time.
     ///
     /// # Errors
     /// As [`fast`](Self::fast).
@@ -138,7 +137,7 @@ impl Preset {
             name: "small-keys",
             purpose: "the least memory",
             params: FAST.params(),
-            spec: FAST.spec(1, 4, Giants::Horner)?,
+            spec: FAST.spec(2, Diagonals::Coefficients)?,
         })
     }
 
@@ -150,7 +149,7 @@ impl Preset {
     pub fn high_precision() -> Result<Preset> {
         let spec = BootstrapSpec {
             refinement: Some(Refinement { bits: 10 }),
-            ..FAST.spec(1, 8, Giants::Apart)?
+            ..FAST.spec(8, Diagonals::Rows)?
         };
         Ok(Preset {
             name: "high-precision",
@@ -170,7 +169,7 @@ impl Preset {
             name: "n15",
             purpose: "half the slots, small ciphertexts, few levels",
             params: N15.params(),
-            spec: N15.spec(1, 8, Giants::Horner)?,
+            spec: N15.spec(8, Diagonals::Rows)?,
         })
     }
 

@@ -36,6 +36,15 @@ pub enum Giants {
     Horner,
 }
 
+/// How the diagonals of the factors are kept in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Diagonals {
+    /// As rows modulo every prime, ready to be multiplied.
+    Rows,
+    /// As integers, which every product transforms: a fraction of the bytes, and more time.
+    Coefficients,
+}
+
 /// What a bootstrapping is asked to do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BootstrapSpec {
@@ -58,6 +67,8 @@ pub struct BootstrapSpec {
     pub babies: usize,
     /// How giant steps are added.
     pub giants: Giants,
+    /// How diagonals are kept.
+    pub diagonals: Diagonals,
     /// Whether the error of the first bootstrapping is bootstrapped again.
     pub refinement: Option<Refinement>,
 }

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use girih_bootstrap::{
-    BootstrapKeys, BootstrapPlan, BootstrapSpec, Bootstrapper, Error, Giants, Order, Refinement,
+    BootstrapKeys, BootstrapPlan, BootstrapSpec, Bootstrapper, Diagonals, Error, Giants, Order,
+    Refinement,
 };
 use girih_ckks::{
     Ciphertext, Decryptor, Encoder, KeyGenerator, Params, ParamsSpec, SecretKey, Security,
@@ -61,6 +62,7 @@ fn spec(slots: usize, arcsine: usize) -> BootstrapSpec {
         weight: 32,
         babies: 8,
         giants: Giants::Apart,
+        diagonals: Diagonals::Rows,
         refinement: None,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::f64::consts::PI;
 
 use girih_bootstrap::{
-    BootstrapKeys, BootstrapPlan, BootstrapSpec, Bootstrapper, Giants, Order, Preset,
+    BootstrapKeys, BootstrapPlan, BootstrapSpec, Bootstrapper, Diagonals, Giants, Order, Preset,
 };
 use girih_ckks::{
     Ciphertext, Decryptor, Encoder, KeyGenerator, Params, ParamsSpec, Security, SymmetricEncryptor,
@@ -78,6 +78,7 @@ fn roundings_and_fit_are_as_predicted() {
             weight: 32,
             babies: 8,
             giants: Giants::Apart,
+            diagonals: Diagonals::Rows,
             refinement: None,
         };
         let plan = BootstrapPlan::try_new(&params, spec).unwrap();
@@ -189,8 +190,13 @@ fn presets_keep_the_bits_that_are_asked_for() {
             constant.worst_bits(),
         );
         println!("{}: {bits:.1?}", preset.name);
+        // At N = 2^15 the modulus is too short for more.
+        let wanted = match preset.params.log_n {
+            15 => (16.8, 15.0, 12.9),
+            _ => (22.2, 20.0, 13.2),
+        };
         assert!(
-            bits.0 > 22.2 && bits.1 > 20.0 && bits.2 > 13.2,
+            bits.0 > wanted.0 && bits.1 > wanted.1 && bits.2 > wanted.2,
             "{}: {bits:?}",
             preset.name
         );

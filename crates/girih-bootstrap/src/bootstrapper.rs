@@ -3,6 +3,7 @@
 use girih_circuits::evaluation;
 use girih_ckks::{Ciphertext, Constant, Evaluator as Scheme, Use};
 use girih_he::{Auto, Evaluator, GiantStep, Level, Leveled, Rotation};
+use girih_rns::par;
 
 use crate::factor::Factor;
 use crate::plan::downwards;
@@ -159,8 +160,9 @@ impl Bootstrapper {
         let parts = self.parts(&raised)?;
         drop(raised);
         watch(Stage::Coefficients, &parts);
-        let parts = parts.iter().map(|x| self.reduced(x));
-        let parts = parts.collect::<Result<Vec<_>>>()?;
+        // Together: where one waits for its last row, the other goes on.
+        let parts = par::map(parts, |x| self.reduced(&x));
+        let parts = parts.into_iter().collect::<Result<Vec<_>>>()?;
         watch(Stage::Reduced, &parts);
         let out = self.joined(&parts)?;
         watch(Stage::Slots, std::slice::from_ref(&out));

@@ -109,6 +109,22 @@ impl<'a> Digits<'a> {
         inner_product(self, vector, ring)
     }
 
+    /// Adds `phi(u + sum_d D_d b_d)` and `phi(sum_d D_d a_d)` to the halves of `total`, over QP, in one pass over the rows: a
+    /// giant step of a linear transform. Cost: as [`Digits::inner_product`], and two permutations.
+    ///
+    /// # Panics
+    /// As [`Digits::inner_product`], and if `u` or `total` have other limbs.
+    pub fn add_turned(
+        &self,
+        vector: &GadgetVector,
+        u: &PolyQp<Ntt>,
+        element: GaloisElement,
+        total: &mut [PolyQp<Ntt>; 2],
+        ring: &Ring,
+    ) {
+        product::add_turned(self, vector, u, element, total, ring);
+    }
+
     /// `round((sum_d D_d b_d + P x) / (P S))` and the same with `a` and `y`, for `S` the product of
     /// the last `drop` primes, followed by an automorphism: [`Digits::inner_product`], mod-down and
     /// rescaling in one pass over the rows.

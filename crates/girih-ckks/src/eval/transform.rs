@@ -8,12 +8,12 @@
 use std::collections::BTreeMap;
 
 use girih_he::{Error, GiantStep, Result, Rotation, State, rules};
-use girih_rns::{Baby, Ring, Turn, Weight, mod_down_pair, par, weighted_babies};
+use girih_rns::{Baby, Digits, PolyQp, Ring, Turn, Weight, mod_down_pair, par, weighted_babies};
 
 use super::{Constant, Evaluator, Use};
 use crate::Ciphertext;
 use crate::keys::{GaloisKey, KeyId};
-use crate::keyswitch::{PairQp, hoist, switch_qp};
+use crate::keyswitch::{PairQp, hoist};
 
 /// How giant steps are added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,20 +149,17 @@ fn total(sums: Vec<(PairQp, Option<&GaloisKey>)>, ring: &Ring) -> Option<PairQp>
         shares.push(sums.by_ref().take(share).collect::<Vec<_>>());
     }
     let parts = par::map(shares, |share| {
-        let mut total: Option<PairQp> = None;
-        for (sum, key) in share {
-            add_turned(&mut total, sum, key, ring);
-        }
-        total
+        share
+            .into_iter()
+            .fold(None, |total, (sum, key)| match (total, key) {
+                (None, None) => Some(sum),
+                (Some(total), None) => Some(added(total, &sum, ring)),
+                (total, Some(key)) => Some(turned_onto(total, sum, key, ring)),
+            })
     });
     let mut parts = parts.into_iter().flatten();
     let first = parts.next()?;
-    Some(parts.fold(first, |mut total, part| {
-        for (total, part) in total.iter_mut().zip(&part) {
-            total.add_assign(part, ring);
-        }
-        total
-    }))
+    Some(parts.fold(first, |total, part| added(total, &part, ring)))
 }
 
 /// The sum over QP where each giant step joins what came before, and all of it is rotated by its key.
@@ -170,55 +167,37 @@ fn horner<'a>(
     steps: impl Iterator<Item = (Option<PairQp>, Option<&'a GaloisKey>)>,
     ring: &Ring,
 ) -> Option<PairQp> {
-    let mut total: Option<PairQp> = None;
+    // What came before, and the key that is still to turn it.
+    let mut before: Option<(PairQp, Option<&GaloisKey>)> = None;
     for (sum, key) in steps {
-        let here = match (total, sum) {
-            (Some(mut total), Some(sum)) => {
-                for (total, u) in total.iter_mut().zip(&sum) {
-                    total.add_assign(u, ring);
-                }
-                Some(total)
-            }
-            (total, sum) => total.or(sum),
+        let here = match (before, sum) {
+            (None, sum) => sum,
+            (Some((before, Some(key))), sum) => Some(turned_onto(sum, before, key, ring)),
+            (Some((before, None)), Some(sum)) => Some(added(before, &sum, ring)),
+            (Some((before, None)), None) => Some(before),
         };
-        total = match (here, key) {
-            (Some(here), Some(key)) => {
-                let switched = switched(here, key, ring);
-                Some(switched.map(|u| u.automorphism(key.element, ring)))
-            }
-            (here, _) => here,
-        };
+        before = here.map(|here| (here, key));
+    }
+    before.map(|(sum, key)| match key {
+        Some(key) => turned_onto(None, sum, key, ring),
+        None => sum,
+    })
+}
+
+fn added(mut total: PairQp, sum: &PairQp, ring: &Ring) -> PairQp {
+    for (total, u) in total.iter_mut().zip(sum) {
+        total.add_assign(u, ring);
     }
     total
 }
 
-/// `(u_0 + v_0, v_1)` for the switched second half `(v_0, v_1)` of `round(u_1 / P)`: what is left is the automorphism.
-fn switched([u0, u1]: PairQp, key: &GaloisKey, ring: &Ring) -> PairQp {
+/// `total + phi(u_0 + v_0, v_1)` for the switched second half `(v_0, v_1)` of `round(u_1 / P)`; zero if there is no total.
+fn turned_onto(total: Option<PairQp>, [u0, u1]: PairQp, key: &GaloisKey, ring: &Ring) -> PairQp {
     let c1 = u1.mod_down(ring);
     drop(u1);
-    let [mut v0, v1] = switch_qp(&c1, &key.key, ring);
-    v0.add_assign(&u0, ring);
-    [v0, v1]
-}
-
-/// Adds a giant step, rotated by its key if it has one.
-fn add_turned(total: &mut Option<PairQp>, sum: PairQp, key: Option<&GaloisKey>, ring: &Ring) {
-    let turned = match key {
-        None => sum,
-        Some(key) => switched(sum, key, ring),
-    };
-    match (total, key) {
-        (Some(total), None) => {
-            for (total, u) in total.iter_mut().zip(&turned) {
-                total.add_assign(u, ring);
-            }
-        }
-        (Some(total), Some(key)) => {
-            for (total, u) in total.iter_mut().zip(&turned) {
-                total.add_automorphism_assign(u, key.element, ring);
-            }
-        }
-        (total, None) => *total = Some(turned),
-        (total, Some(key)) => *total = Some(turned.map(|u| u.automorphism(key.element, ring))),
-    }
+    let zero = || [u0.limbs(); 2].map(|limbs| PolyQp::zero(ring, limbs));
+    let mut total = total.unwrap_or_else(zero);
+    let digits = Digits::new(&c1, ring);
+    digits.add_turned(key.key.vector(), &u0, key.element, &mut total, ring);
+    total
 }

@@ -11,7 +11,7 @@ use girih_ntt::Buf;
 use super::{Digits, ExpandedDigits, GadgetVector, Then, VectorRow, blocks};
 use crate::extend::Prepared;
 use crate::par::{self, TILE, for_each_tile_pair, tile_rows};
-use crate::{Ntt, Poly, PolyQp, Ring};
+use crate::{GaloisElement, Ntt, Poly, PolyQp, Ring};
 
 /// Most rows of extended digits that one tile holds at a time, where the sources of a conversion stay in the caches.
 const SHORT_TILE: usize = 9;
@@ -172,6 +172,51 @@ pub(super) fn inner_product<D: DigitRows>(
         },
     );
     out
+}
+
+/// `(x, y) += phi(u + sum_d D_d b_d, sum_d D_d a_d)`.
+pub(super) fn add_turned<D: DigitRows>(
+    digits: &D,
+    vector: &GadgetVector,
+    u: &PolyQp<Ntt>,
+    element: GaloisElement,
+    total: &mut [PolyQp<Ntt>; 2],
+    ring: &Ring,
+) {
+    vector.check(digits.count(), digits.limbs());
+    let (n, limbs) = (ring.n(), digits.limbs());
+    assert!(
+        [u, &total[0], &total[1]].iter().all(|p| p.limbs() == limbs),
+        "all sums have the limbs of the digits"
+    );
+    let permutation = ring.permutation(element);
+    let [x, y] = total;
+    let tile = tile_of(digits, n);
+    for_each_tile_pair(&mut x.rows, &mut y.rows, n, tile, |first, x, y| {
+        let rows: Vec<usize> = (first..first + x.len() / n).collect();
+        let mut scratch = ring.pool().unfilled(digits.scratch() * rows.len() * n);
+        let mut spare = ring.pool().unfilled(VectorRow::scratch(digits.count(), n));
+        let mut products = ring.pool().unfilled(3 * n);
+        let (v0, rest) = products.split_at_mut(n);
+        let (v1, moved) = rest.split_at_mut(n);
+        digits.convert(ring, &rows, &mut scratch);
+        let halves = x.chunks_exact_mut(n).zip(y.chunks_exact_mut(n));
+        for ((t, &r), (x, y)) in rows.iter().enumerate().zip(halves) {
+            let left = digits.transform(ring, &rows, t, &mut scratch, &mut []);
+            let row = vector.row(ring, left.len(), limbs, r);
+            let table = ring.table(ring.qp_index(limbs, r));
+            let (kernels, q) = (table.kernels(), table.modulus());
+            for columns in blocks(n) {
+                let out = [&mut v0[columns.clone()], &mut v1[columns.clone()]];
+                row.multiply(ring, &left, columns.clone(), out, &mut spare);
+                kernels.add_assign(q, &mut v0[columns.clone()], &u.row(r)[columns]);
+            }
+            for (sum, v) in [(x, &*v0), (y, &*v1)] {
+                kernels.permute(moved, v, &permutation);
+                kernels.add_assign(q, sum, moved);
+            }
+        }
+    });
 }
 
 /// One product with a gadget vector and what follows it.

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod bootstrapper;
+mod budget;
 pub mod embedding;
 mod error;
 mod evaluator;
@@ -13,6 +14,7 @@ mod preset;
 mod spec;
 
 pub use bootstrapper::{Bootstrapper, Stage};
+pub use budget::{Budget, ErrorSources, StageBudget};
 pub use error::{Error, Result};
 pub use evaluator::BootstrapEvaluator;
 pub use keys::BootstrapKeys;

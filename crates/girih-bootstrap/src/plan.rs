@@ -164,7 +164,7 @@ impl BootstrapPlan {
     }
 
     /// The level at which the reduction begins.
-    fn reduction_level(&self) -> usize {
+    pub(crate) fn reduction_level(&self) -> usize {
         usize::from(self.params.top().0) - self.spec.to_coefficients
     }
 

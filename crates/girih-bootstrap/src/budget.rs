@@ -2,7 +2,7 @@
 //!
 //! All figures are root mean squares of the modulus of a slot's error. With `R = √(N (1 + 2N/3) / 12)` for a rounding to integers
 //! under a dense ternary secret, on a slot, and `K_l = √(N Σ_i N σ² (D_i / P)² / 12)` for the noise of a key switch at level `l` with
-//! digits `D_i`, a factor from level `l` with diagonals `d`, encoded at the scale `Δ` with `c_d` coefficients each, adds
+//! digits `D_i`, a factor from level `l` with diagonals `d`, encoded at the scale `Δ` with `c_d` coefficients that are not zero, adds
 //!
 //! ```text
 //! R / scale(l - 1)                         its rescaling
@@ -29,6 +29,8 @@ use crate::{BootstrapPlan, Order, Result, Stage};
 const SIGMA: f64 = 3.2;
 /// Mean square of a slot of a random message: real and imaginary parts uniform in `[-1, 1]`.
 const RANDOM: f64 = 2.0 / 3.0;
+/// The part of a diagonal's largest entry that is rounding of double precision.
+const NOTHING: f64 = 1e-12;
 /// Points at which the error of the reduction of values is looked at.
 const POINTS: u32 = 256;
 
@@ -372,7 +374,7 @@ struct Moments {
     gain: f64,
     /// The same of diagonals that meet a rotation.
     rotated: f64,
-    /// Coefficients of all diagonals.
+    /// Coefficients of all diagonals, but for zeros.
     coefficients: f64,
 }
 
@@ -386,7 +388,7 @@ impl Moments {
             if *baby != 0 {
                 rotated += mean;
             }
-            coefficients += 2.0 * period(diagonal) as f64;
+            coefficients += self::coefficients(diagonal) as f64;
         }
         Moments {
             gain: all.sqrt(),
@@ -396,13 +398,26 @@ impl Moments {
     }
 }
 
-/// The smallest power of two by which a diagonal, of a power of two of entries, repeats.
-fn period(diagonal: &[Complex64]) -> usize {
-    let mut period = diagonal.len();
-    while period > 1 && diagonal[..period / 2] == diagonal[period / 2..period] {
-        period /= 2;
+/// Coefficients that are not zero of the polynomial whose slots repeat a diagonal of a power of two of entries.
+///
+/// Of `2m` coefficients for `m` entries the odd ones change their sign with a rotation by `m / 2`, the even ones do not: these are the
+/// polynomial of the halves' mean. Zeros round to zero.
+fn coefficients(diagonal: &[Complex64]) -> usize {
+    let largest = diagonal.iter().map(|d| d.norm()).fold(0.0, f64::max);
+    let (mut even, mut count) = (diagonal.to_vec(), 2);
+    while even.len() > 1 {
+        let half = even.len() / 2;
+        let (low, high) = even.split_at_mut(half);
+        let mut pairs = low.iter().zip(high.iter());
+        if pairs.any(|(a, b)| (a - b).norm() > NOTHING * largest) {
+            count += 2 * half;
+        }
+        low.iter_mut()
+            .zip(high)
+            .for_each(|(a, b)| *a = (*a + *b) / 2.0);
+        even.truncate(half);
     }
-    period
+    count
 }
 
 fn hypot3(a: f64, b: f64, c: f64) -> f64 {
@@ -429,5 +444,26 @@ fn add(a: ErrorSources, b: ErrorSources) -> ErrorSources {
         constants: a.constants.hypot(b.constants),
         fit: a.fit.hypot(b.fit),
         message: a.message.hypot(b.message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_among_coefficients_are_not_counted() {
+        let v: Vec<Complex64> = (0..8)
+            .map(|k| Complex64::new(f64::from(k * k), 1.0))
+            .collect();
+        assert_eq!(coefficients(&v), 16);
+        assert_eq!(coefficients(&[v.clone(), v.clone()].concat()), 16);
+        assert_eq!(coefficients(&[Complex64::ONE; 32]), 2);
+        // Halves that differ by a factor: all odd ones, and the even ones of the mean.
+        let turned: Vec<Complex64> = v.iter().map(|v| v * Complex64::I).collect();
+        assert_eq!(
+            coefficients(&[v.clone(), v.clone(), turned.clone(), turned].concat()),
+            32 + 16
+        );
     }
 }

@@ -183,6 +183,8 @@ impl BootstrapPlan {
         let fresh = SIGMA * n.sqrt();
         let bottom = match spec.order {
             Order::RaiseFirst => ErrorSources {
+                // A refinement starts a level above and is lowered.
+                rounding: spec.refinement.map_or(0.0, |_| rounding),
                 switching: fresh,
                 ..ErrorSources::default()
             },
@@ -350,7 +352,8 @@ impl BootstrapPlan {
         let log = |primes: &[u64]| primes.iter().map(|&q| (q as f64).log2()).sum::<f64>();
         let special = log(ring.p_primes());
         let primes = &ring.q_primes()[..self.params().chain().limbs(level)];
-        let digits = primes.chunks(ring.p_len().max(1));
+        let digits = ring.digits().iter().filter(|d| d.start < primes.len());
+        let digits = digits.map(|d| &primes[d.start..d.end.min(primes.len())]);
         let shares = digits.map(|digit| (2.0 * (log(digit) - special)).exp2());
         let n = self.params().n() as f64;
         n * SIGMA * (shares.sum::<f64>() / 12.0).sqrt()

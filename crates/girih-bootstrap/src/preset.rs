@@ -111,7 +111,7 @@ const N15: Chain<'_> = Chain {
     to_slots: &[(33, 37), (32, 42), (32, 48)],
     reduction: &[47, 47, 48, 49, 50, 52, 54, 51],
     to_coefficients: &[40, 43, 45],
-    special: (3, 37),
+    special: (2, 49),
 };
 
 impl Preset {

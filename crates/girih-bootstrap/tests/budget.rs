@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use girih_bootstrap::{
-    BootstrapKeys, BootstrapPlan, BootstrapSpec, Bootstrapper, Diagonals, Giants, Order, Stage,
+    BootstrapKeys, BootstrapPlan, BootstrapSpec, Bootstrapper, Diagonals, Giants, Order, Preset,
+    Stage,
 };
 use girih_ckks::{KeyGenerator, Params, ParamsSpec, Security};
 use girih_he::{KeyManifest, Level, SlotValues};
@@ -97,4 +98,19 @@ fn levels_and_moduli_are_those_of_the_chain() {
     let last = budget.stage(Stage::Slots);
     assert!((last.modulus_bits - 128.0).abs() < 0.5, "{last:?}");
     assert!((last.scale_bits - 40.0).abs() < 0.1, "{last:?}");
+}
+
+/// The bits that the presets' pages promise, from plans that exist: secure parameters, enough levels.
+#[test]
+fn presets_have_plans_that_keep_their_bits() {
+    for preset in Preset::all().unwrap() {
+        let budget = preset.plan().unwrap().budget().unwrap();
+        let bits = -budget.stage(Stage::Slots).error.total().log2();
+        println!("{}: {bits:.2}", preset.name);
+        let wanted = match preset.params.log_n {
+            15 => 16.2,
+            _ => 21.9,
+        };
+        assert!(bits > wanted, "{}: {bits}", preset.name);
+    }
 }

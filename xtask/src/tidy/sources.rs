@@ -39,7 +39,10 @@ pub(super) fn check(root: &Path, package: &Package) -> anyhow::Result<Vec<Findin
     for path in sources {
         let at = shown(root, &path);
         let text = std::fs::read_to_string(&path)?;
-        let in_src = path.starts_with(package.dir.join("src")) && !test_modules.contains(&path);
+        let of_tests =
+            |module: &PathBuf| path == *module || path.starts_with(module.with_extension(""));
+        let in_src =
+            path.starts_with(package.dir.join("src")) && !test_modules.iter().any(of_tests);
         findings.extend(check_text(&package.name, &at, &text, in_src));
         if path.file_name().is_some_and(|n| n == "mod.rs") {
             findings.push(format!(

@@ -47,6 +47,8 @@ struct Measured {
     failure_log2: f64,
     /// Bytes of all evaluation keys in memory.
     key_bytes: usize,
+    /// Bytes of the encoded diagonals.
+    diagonal_bytes: usize,
     /// Largest resident memory of the process.
     peak_bytes: u64,
     /// Generation of all keys.
@@ -254,6 +256,7 @@ pub(crate) fn run_one(bench: &Bench, name: &str, slots: usize) -> anyhow::Result
         precision_constant_bits: constant.1,
         failure_log2,
         key_bytes,
+        diagonal_bytes: bootstrapper.diagonal_bytes(),
         peak_bytes: girih_engine::peak_bytes().unwrap_or(0),
         keygen_ns,
         prepare_ns,

@@ -49,7 +49,11 @@ fn run(preset: &Preset) -> Outcome {
     let bootstrapper = Bootstrapper::try_new(plan, keys)?;
     let start = Instant::now();
     bootstrapper.prepare()?;
-    println!("diagonals: {:.2} s", start.elapsed().as_secs_f64());
+    println!(
+        "diagonals: {:.2} s, {:.2} GB",
+        start.elapsed().as_secs_f64(),
+        bootstrapper.diagonal_bytes() as f64 / 1e9
+    );
     let encoder = Encoder::new(&params);
     let unit = |rng: &mut ChaCha20Rng| rng.next_u64() as f64 / 2f64.powi(63) - 1.0;
     let random: Vec<Complex64> = (0..period)

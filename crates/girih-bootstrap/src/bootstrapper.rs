@@ -102,6 +102,16 @@ impl Bootstrapper {
         Ok(self.evaluator().prepare_all(&wanted)?)
     }
 
+    /// Bytes of the diagonals encoded so far.
+    #[must_use]
+    pub fn diagonal_bytes(&self) -> usize {
+        let transforms = [&self.to_coefficients, &self.to_slots];
+        let constants = transforms.into_iter().flat_map(Transform::constants);
+        constants
+            .map(|(constant, ..)| constant.encoded_bytes())
+            .sum()
+    }
+
     /// The same values at [`BootstrapPlan::output_level`].
     ///
     /// # Errors

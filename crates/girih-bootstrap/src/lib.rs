@@ -20,5 +20,5 @@ pub use evaluator::BootstrapEvaluator;
 pub use keys::BootstrapKeys;
 pub use matrix::Matrix;
 pub use plan::BootstrapPlan;
-pub use preset::Preset;
+pub use preset::{Figures, Preset};
 pub use spec::{BootstrapSpec, Diagonals, Giants, Order, Refinement};

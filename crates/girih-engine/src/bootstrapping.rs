@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use girih_bootstrap::{BootstrapPlan, BootstrapSpec, Preset};
+use girih_bootstrap::{BootstrapPlan, BootstrapSpec, Figures, Preset};
 use girih_ckks::cost::{MachineSpeed, profile};
 use girih_ckks::{Params, ParamsSpec, Security};
 use girih_compile::{BootstrappedSet, ChainRequest};
@@ -10,24 +10,16 @@ use girih_he::{Bootstrapping, HeProfile, Primitive};
 
 use crate::{FormatError, Result};
 
-/// A preset with what was measured of it.
-pub(crate) struct Measured {
+/// A preset that the engine offers.
+pub(crate) struct Offered {
     pub(crate) preset: Preset,
-    /// Seconds of one bootstrapping on one thread of the machine whose speeds are shipped.
-    seconds: f64,
-    /// Bytes of the encoded matrices.
-    constant_bytes: u64,
-    /// Standard deviation of the error of a slot, random messages.
-    error: f64,
 }
 
-/// Names of all sets, with seconds, bytes of matrices and error.
-const SETS: [(&str, f64, u64, f64); 4] = [
-    ("fast", 1.9, 300 << 20, 3e-6),
-    ("small-keys", 2.4, 300 << 20, 3e-6),
-    ("high-precision", 4.2, 300 << 20, 1e-8),
-    (INSECURE_SMALL, 0.05, 20 << 20, 3e-6),
-];
+/// Standard deviation of the error of a slot. Values of networks are neither random nor constant: between the two.
+const ERROR: f64 = 3e-6;
+
+/// Names of all sets.
+const SETS: [&str; 4] = ["fast", "small-keys", "high-precision", INSECURE_SMALL];
 
 /// A set for tests of the machinery.
 const INSECURE_SMALL: &str = "insecure-small";
@@ -36,26 +28,20 @@ const INSECURE_SMALL: &str = "insecure-small";
 ///
 /// # Errors
 /// The names there are; a fit that does not converge.
-pub(crate) fn named(name: &str) -> std::result::Result<Measured, String> {
+pub(crate) fn named(name: &str) -> std::result::Result<Offered, String> {
     let unknown = || {
-        let known = SETS.map(|s| s.0).join(", ");
+        let known = SETS.join(", ");
         format!("this build has no bootstrapping {name:?}: it has {known}")
     };
-    let set = SETS.iter().find(|s| s.0 == name).ok_or_else(unknown)?;
     let preset = match name {
         "fast" => Preset::fast(),
         "small-keys" => Preset::small_keys(),
         "high-precision" => Preset::high_precision(),
-        _ => insecure_small(),
-    }
-    .map_err(|e| e.to_string())?;
-    let &(_, seconds, constant_bytes, error) = set;
-    Ok(Measured {
-        preset,
-        seconds,
-        constant_bytes,
-        error,
-    })
+        INSECURE_SMALL => insecure_small(),
+        _ => return Err(unknown()),
+    };
+    let preset = preset.map_err(|e| e.to_string())?;
+    Ok(Offered { preset })
 }
 
 /// 1024 slots and nine levels for the application over the reduction of [`Preset::fast`]: insecure.
@@ -82,6 +68,11 @@ fn insecure_small() -> girih_bootstrap::Result<Preset> {
             to_slots: 3,
             ..fast.spec
         },
+        figures: Figures {
+            seconds: 0.05,
+            diagonal_bytes: 20 << 20,
+            ..fast.figures
+        },
     })
 }
 
@@ -89,7 +80,7 @@ fn insecure_small() -> girih_bootstrap::Result<Preset> {
 ///
 /// # Errors
 /// A name that this build does not know, parameters of another version of the set.
-pub(crate) fn preset(name: &str, spec: &ParamsSpec) -> std::result::Result<Measured, FormatError> {
+pub(crate) fn preset(name: &str, spec: &ParamsSpec) -> std::result::Result<Offered, FormatError> {
     let fail = |why: String| FormatError::field("preset", why);
     let set = named(name).map_err(fail)?;
     if set.preset.params != *spec {
@@ -100,7 +91,7 @@ pub(crate) fn preset(name: &str, spec: &ParamsSpec) -> std::result::Result<Measu
     Ok(set)
 }
 
-impl Measured {
+impl Offered {
     /// The plan over parameters that are those of the set.
     pub(crate) fn plan(&self, params: &Params) -> Result<BootstrapPlan> {
         Ok(BootstrapPlan::try_new(params, self.preset.spec.clone())?)
@@ -112,7 +103,7 @@ impl Measured {
             input: plan.input_level(),
             output: plan.output_level(),
             bound: plan.message_bound(),
-            error: self.error,
+            error: ERROR,
             values: plan.spec().values,
             slots: plan.spec().slots,
         }
@@ -131,7 +122,7 @@ impl Measured {
         let top = params.top();
         let switch = |p: &HeProfile| p.seconds_of(Primitive::Relinearize, top);
         let shipped = profile(params, &MachineSpeed::shipped(params.n(), 1));
-        let seconds = self.seconds * switch(&prices) / switch(&shipped);
+        let seconds = self.preset.figures.seconds * switch(&prices) / switch(&shipped);
         let levels = usize::from(bootstrapping.output.0) + 1;
         prices.log_scale.truncate(levels);
         for by_level in prices.seconds.values_mut() {
@@ -161,7 +152,7 @@ impl Measured {
             },
             profile,
             manifest: plan.manifest(),
-            constant_bytes: self.constant_bytes,
+            constant_bytes: self.preset.figures.diagonal_bytes,
         })
     }
 }
@@ -176,7 +167,7 @@ pub(crate) fn offers(
     threads: usize,
 ) -> std::result::Result<Vec<BootstrappedSet>, String> {
     let mut offers = Vec::new();
-    for (name, ..) in SETS {
+    for name in SETS {
         if (name == INSECURE_SMALL) == (security == Security::Insecure) {
             let set = named(name)?;
             if set.preset.params.security == security {

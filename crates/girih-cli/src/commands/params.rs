@@ -66,7 +66,7 @@ fn bootstrapping(preset: &Preset) -> anyhow::Result<()> {
     };
     let failure = spec.failure_log2(params.log_n())?;
     say!(
-        "  {order}; {} slots; sparse secret of weight {}; failure at most 2^{failure:.1} a bootstrapping{}\n",
+        "  {order}; {} slots; sparse secret of weight {}; failure at most 2^{failure:.1} a bootstrapping{}",
         spec.slots,
         spec.weight,
         if spec.refinement.is_some() {

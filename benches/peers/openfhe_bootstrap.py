@@ -21,7 +21,7 @@ from openfhe import (
     LEVELEDSHE,
     PKE,
     CCParamsCKKSRNS,
-    FHECKKSRNS,
+    CryptoContext,
     GenCryptoContext,
     SecretKeyDist,
     SecurityLevel,
@@ -47,7 +47,7 @@ def main():
 
     distribution = SecretKeyDist.SPARSE_ENCAPSULATED
     budget = [args.budget, args.budget]
-    depth = args.levels + FHECKKSRNS.GetBootstrapDepth(budget, distribution)
+    depth = args.levels + CryptoContext.GetBootstrapDepth(budget, distribution)
     params = CCParamsCKKSRNS()
     params.SetSecretKeyDist(distribution)
     params.SetRingDim(1 << args.log_n)

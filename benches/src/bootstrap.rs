@@ -76,12 +76,9 @@ pub(crate) fn run(bench: &Bench, json: Option<&Path>) -> anyhow::Result<()> {
         }
     }
     if !bench.quick {
-        match Python::prepare() {
-            Ok(python) => {
-                eprintln!("openfhe: {} threads", bench.threads);
-                let printed = python.run::<&str>("openfhe_bootstrap.py", &[], bench.threads)?;
-                rows.extend(lines(&printed)?.into_iter().map(with_merit));
-            }
+        eprintln!("openfhe: {} threads", bench.threads);
+        match openfhe(bench.threads) {
+            Ok(found) => rows.extend(found),
             Err(why) => eprintln!("without OpenFHE: {why:#}"),
         }
     }
@@ -94,6 +91,13 @@ pub(crate) fn run(bench: &Bench, json: Option<&Path>) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// OpenFHE's bootstrapping.
+fn openfhe(threads: usize) -> anyhow::Result<Vec<Value>> {
+    let python = Python::prepare()?;
+    let printed = python.run::<&str>("openfhe_bootstrap.py", &[], threads)?;
+    Ok(lines(&printed)?.into_iter().map(with_merit).collect())
 }
 
 fn in_own_process(preset: &str, slots: usize, bench: &Bench) -> anyhow::Result<Value> {

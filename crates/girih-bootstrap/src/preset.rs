@@ -147,13 +147,13 @@ impl Preset {
             params: FAST.params(),
             spec: FAST.spec(8, Diagonals::Rows)?,
             figures: Figures {
-                seconds: 2.4,
+                seconds: 2.3,
                 mean_bits: 22.2,
-                worst_bits: 20.3,
+                worst_bits: 20.4,
                 constant_bits: 13.3,
                 key_bytes: 2_760_000_000,
-                diagonal_bytes: 920_000_000,
-                peak_bytes: 4_500_000_000,
+                diagonal_bytes: 854_000_000,
+                peak_bytes: 4_970_000_000,
             },
         })
     }
@@ -169,13 +169,13 @@ impl Preset {
             params: FAST.params(),
             spec: FAST.spec(2, Diagonals::Coefficients)?,
             figures: Figures {
-                seconds: 4.6,
+                seconds: 4.3,
                 mean_bits: 22.2,
-                worst_bits: 20.4,
+                worst_bits: 20.2,
                 constant_bits: 13.3,
-                key_bytes: 1_000_000_000,
-                diagonal_bytes: 30_000_000,
-                peak_bytes: 2_800_000_000,
+                key_bytes: 906_000_000,
+                diagonal_bytes: 27_000_000,
+                peak_bytes: 2_920_000_000,
             },
         })
     }
@@ -188,7 +188,7 @@ impl Preset {
     pub fn high_precision() -> Result<Preset> {
         let spec = BootstrapSpec {
             refinement: Some(Refinement { bits: 10 }),
-            ..FAST.spec(8, Diagonals::Rows)?
+            ..FAST.spec(8, Diagonals::Coefficients)?
         };
         Ok(Preset {
             name: "high-precision",
@@ -196,13 +196,13 @@ impl Preset {
             params: FAST.params(),
             spec,
             figures: Figures {
-                seconds: 4.8,
-                mean_bits: 25.0,
-                worst_bits: 23.0,
-                constant_bits: 22.0,
+                seconds: 4.9,
+                mean_bits: 25.6,
+                worst_bits: 22.8,
+                constant_bits: 22.7,
                 key_bytes: 2_760_000_000,
-                diagonal_bytes: 920_000_000,
-                peak_bytes: 4_500_000_000,
+                diagonal_bytes: 27_000_000,
+                peak_bytes: 4_300_000_000,
             },
         })
     }
@@ -219,13 +219,13 @@ impl Preset {
             params: N15.params(),
             spec: N15.spec(8, Diagonals::Rows)?,
             figures: Figures {
-                seconds: 1.5,
-                mean_bits: 16.9,
-                worst_bits: 15.0,
+                seconds: 1.0,
+                mean_bits: 16.6,
+                worst_bits: 14.8,
                 constant_bits: 12.9,
-                key_bytes: 1_000_000_000,
-                diagonal_bytes: 300_000_000,
-                peak_bytes: 2_000_000_000,
+                key_bytes: 1_730_000_000,
+                diagonal_bytes: 251_000_000,
+                peak_bytes: 2_500_000_000,
             },
         })
     }

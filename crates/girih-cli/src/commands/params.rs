@@ -75,5 +75,16 @@ fn bootstrapping(preset: &Preset) -> anyhow::Result<()> {
             ""
         }
     );
+    let of = &preset.figures;
+    let gb = |bytes: u64| bytes as f64 / 1e9;
+    say!(
+        "  measured: {:.1} s on one core; keys {:.1} GB, peak {:.1} GB; bits: {:.1} mean, {:.1} worst, {:.1} on a constant\n",
+        of.seconds,
+        gb(of.key_bytes),
+        gb(of.peak_bytes),
+        of.mean_bits,
+        of.worst_bits,
+        of.constant_bits
+    );
     Ok(())
 }

@@ -159,6 +159,13 @@ impl Evaluator for BootstrapEvaluator {
     ) -> Result<Ciphertext> {
         self.scheme.sum_rotated_products(giants)
     }
+
+    fn horner_rotated_products(
+        &self,
+        giants: &[GiantStep<&Ciphertext, &Constant>],
+    ) -> Result<Ciphertext> {
+        self.scheme.horner_rotated_products(giants)
+    }
 }
 
 impl Leveled for BootstrapEvaluator {
@@ -198,5 +205,12 @@ impl Leveled for BootstrapEvaluator {
         giants: &[GiantStep<&Ciphertext, &Constant>],
     ) -> Result<Ciphertext> {
         self.scheme.sum_rotated_products_rescaled(giants)
+    }
+
+    fn horner_rotated_products_rescaled(
+        &self,
+        giants: &[GiantStep<&Ciphertext, &Constant>],
+    ) -> Result<Ciphertext> {
+        self.scheme.horner_rotated_products_rescaled(giants)
     }
 }

@@ -165,7 +165,7 @@ fn encode(
             let terms = babies.iter().map(|&baby| {
                 let diagonal = &factor.diagonals()[&(giant + baby)];
                 let mut values: Vec<Complex64> = (0..n)
-                    .map(|i| diagonal[(i + n - giant) % n] / 16.0)
+                    .map(|i| diagonal[(i + n - giant) % diagonal.len()] / 16.0)
                     .collect();
                 if whole {
                     values[n - 1] += 2f64.powi(-48);

@@ -46,34 +46,24 @@ fn twiddles(len: usize) -> Vec<Complex64> {
 
 /// `(a, b) -> (a + w b, a - w b)` in every block.
 fn forward_stage(n: usize, len: usize) -> Matrix {
-    let (half, w) = (len / 2, twiddles(len));
-    let mut m = Matrix::zero(n);
-    for i in 0..n {
-        let j = i % len;
-        if j < half {
-            m.add(i, 0, Complex64::ONE);
-            m.add(i, half as isize, w[j]);
-        } else {
-            m.add(i, 0, -w[j - half]);
-            m.add(i, -(half as isize), Complex64::ONE);
-        }
-    }
-    m
+    stage(n, len, |w| [[Complex64::ONE, w], [Complex64::ONE, -w]])
 }
 
 /// `(a, b) -> (a + b, (a - b) / w)` in every block.
 fn inverse_stage(n: usize, len: usize) -> Matrix {
-    let (half, w) = (len / 2, twiddles(len));
-    let mut m = Matrix::zero(n);
-    for i in 0..n {
-        let j = i % len;
-        if j < half {
-            m.add(i, 0, Complex64::ONE);
-            m.add(i, half as isize, Complex64::ONE);
-        } else {
-            m.add(i, 0, -w[j - half].conj());
-            m.add(i, -(half as isize), w[j - half].conj());
-        }
+    stage(n, len, |w| [[Complex64::ONE; 2], [w.conj(), -w.conj()]])
+}
+
+/// A butterfly for every twiddle of a block: rows of the new `a` and `b`, columns of the old ones.
+fn stage(n: usize, len: usize, butterfly: impl Fn(Complex64) -> [[Complex64; 2]; 2]) -> Matrix {
+    let half = len / 2;
+    let mut m = Matrix::zero(n, len);
+    for (i, w) in twiddles(len).into_iter().enumerate() {
+        let [a, b] = butterfly(w);
+        m.add(i, 0, a[0]);
+        m.add(i, half as isize, a[1]);
+        m.add(i + half, -(half as isize), b[0]);
+        m.add(i + half, 0, b[1]);
     }
     m
 }

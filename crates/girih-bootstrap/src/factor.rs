@@ -24,7 +24,7 @@ pub(crate) enum Direction {
 pub(crate) struct Factor {
     /// The giant step.
     pub(crate) giant: isize,
-    /// By giant step `j = 0, 1, ..`: the baby steps and their diagonals, already turned back by `j g`.
+    /// By giant step `j = 0, 1, ..`: the baby steps and one period of their diagonals, already turned back by `j g`.
     pub(crate) steps: Vec<Vec<(isize, Vec<Complex64>)>>,
 }
 
@@ -143,7 +143,7 @@ mod tests {
         for (j, step) in factor.steps.iter().enumerate() {
             let mut sum = vec![Complex64::ZERO; x.len()];
             for (baby, d) in step {
-                for ((s, x), d) in sum.iter_mut().zip(rotated(x, *baby)).zip(d) {
+                for ((s, x), d) in sum.iter_mut().zip(rotated(x, *baby)).zip(d.iter().cycle()) {
                     *s += d * x;
                 }
             }

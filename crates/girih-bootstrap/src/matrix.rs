@@ -4,19 +4,21 @@ use std::collections::BTreeMap;
 
 use num_complex::Complex64;
 
-/// An `n x n` matrix of few generalised diagonals: `y[i] = Σ_d D_d[i] x[(i + d) mod n]`.
+/// An `n x n` matrix of few generalised diagonals that repeat with a period: `y[i] = Σ_d D_d[i mod period] x[(i + d) mod n]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Matrix {
     n: usize,
+    period: usize,
     diagonals: BTreeMap<usize, Vec<Complex64>>,
 }
 
 impl Matrix {
-    /// The zero matrix.
+    /// The zero matrix; `period` divides n.
     #[must_use]
-    pub fn zero(n: usize) -> Matrix {
+    pub fn zero(n: usize, period: usize) -> Matrix {
         Matrix {
             n,
+            period,
             diagonals: BTreeMap::new(),
         }
     }
@@ -27,13 +29,13 @@ impl Matrix {
         self.n
     }
 
-    /// The diagonals by offset in `0..n`.
+    /// One period of every diagonal, by offset in `0..n`.
     #[must_use]
     pub fn diagonals(&self) -> &BTreeMap<usize, Vec<Complex64>> {
         &self.diagonals
     }
 
-    /// The diagonal of an offset modulo n, if it is not zero.
+    /// One period of the diagonal of an offset modulo n, if it is not zero.
     #[must_use]
     pub fn diagonal(&self, offset: isize) -> Option<&[Complex64]> {
         let d = offset.rem_euclid(self.n as isize) as usize;
@@ -45,6 +47,7 @@ impl Matrix {
     pub fn from_diagonal(diagonal: Vec<Complex64>) -> Matrix {
         Matrix {
             n: diagonal.len(),
+            period: diagonal.len(),
             diagonals: [(0, diagonal)].into(),
         }
     }
@@ -55,10 +58,10 @@ impl Matrix {
     pub fn repeated(&self) -> Matrix {
         let n = self.n;
         let far = |d: usize| if 2 * d > n { d + n } else { d };
-        let twice = |d: &Vec<Complex64>| [d.as_slice(), d.as_slice()].concat();
-        let diagonals = self.diagonals.iter().map(|(&d, v)| (far(d), twice(v)));
+        let diagonals = self.diagonals.iter().map(|(&d, v)| (far(d), v.clone()));
         Matrix {
             n: 2 * n,
+            period: self.period,
             diagonals: diagonals.collect(),
         }
     }
@@ -66,23 +69,24 @@ impl Matrix {
     /// Adds `value` at row `i` and column `i + offset`.
     pub(crate) fn add(&mut self, i: usize, offset: isize, value: Complex64) {
         let d = offset.rem_euclid(self.n as isize) as usize;
-        let zeros = || vec![Complex64::ZERO; self.n];
+        let zeros = || vec![Complex64::ZERO; self.period];
         self.diagonals.entry(d).or_insert_with(zeros)[i] += value;
     }
 
-    /// The product `self · right`: first `right`, then `self`. Cost: the product of the numbers of diagonals, times n.
+    /// The product `self · right`: first `right`, then `self`; its period is the longer one, the other dividing it. Cost: the
+    /// product of the numbers of diagonals, times the period.
     #[must_use]
     pub fn times(&self, right: &Matrix) -> Matrix {
         let n = self.n;
-        let mut product = Matrix::zero(n);
+        let mut product = Matrix::zero(n, self.period.max(right.period));
         for (&a, left) in &self.diagonals {
             for (&b, right) in &right.diagonals {
                 let sum = product
                     .diagonals
                     .entry((a + b) % n)
-                    .or_insert_with(|| vec![Complex64::ZERO; n]);
-                for (i, (sum, l)) in sum.iter_mut().zip(left).enumerate() {
-                    *sum += l * right[(i + a) % n];
+                    .or_insert_with(|| vec![Complex64::ZERO; product.period]);
+                for (i, sum) in sum.iter_mut().enumerate() {
+                    *sum += left[i % left.len()] * right[(i + a) % right.len()];
                 }
             }
         }
@@ -103,7 +107,7 @@ impl Matrix {
     pub fn apply(&self, x: &[Complex64]) -> Vec<Complex64> {
         let mut y = vec![Complex64::ZERO; self.n];
         for (&d, diagonal) in &self.diagonals {
-            for (i, (y, c)) in y.iter_mut().zip(diagonal).enumerate() {
+            for (i, (y, c)) in y.iter_mut().zip(diagonal.iter().cycle()).enumerate() {
                 *y += c * x[(i + d) % self.n];
             }
         }

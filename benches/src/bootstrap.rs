@@ -201,6 +201,7 @@ fn table(rows: &[Value]) -> Table {
 /// No preset of that name, slots that it does not take.
 pub(crate) fn run_one(bench: &Bench, name: &str, slots: usize) -> anyhow::Result<()> {
     let preset = Preset::by_name(name)?.with_context(|| format!("no preset {name:?}"))?;
+    let name = preset.name;
     let plan = preset.with_slots(slots).plan()?;
     let params = plan.params().clone();
     let failure_log2 = plan.failure_log2()?;
@@ -252,7 +253,7 @@ pub(crate) fn run_one(bench: &Bench, name: &str, slots: usize) -> anyhow::Result
             ..Record::new("bootstrap", "bootstrap")
         }
         .timed(timing),
-        preset: Preset::by_name(name)?.map_or("", |p| p.name),
+        preset: name,
         levels_left,
         modulus_bits_left,
         precision_mean_bits: random.0,

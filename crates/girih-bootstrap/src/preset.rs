@@ -230,25 +230,31 @@ impl Preset {
         })
     }
 
+    /// The names of all presets.
+    pub const NAMES: [&'static str; 4] = ["fast", "small-keys", "high-precision", "n15"];
+
     /// All presets.
     ///
     /// # Errors
     /// As [`fast`](Self::fast).
     pub fn all() -> Result<Vec<Preset>> {
-        Ok(vec![
-            Preset::fast()?,
-            Preset::small_keys()?,
-            Preset::high_precision()?,
-            Preset::n15()?,
-        ])
+        let named = Self::NAMES.into_iter().map(Self::by_name);
+        named.filter_map(Result::transpose).collect()
     }
 
-    /// The preset of a name.
+    /// The preset of a name; `None` if there is none.
     ///
     /// # Errors
-    /// As [`fast`](Self::fast); `None` if there is none of that name.
+    /// As [`fast`](Self::fast).
     pub fn by_name(name: &str) -> Result<Option<Preset>> {
-        Ok(Preset::all()?.into_iter().find(|p| p.name == name))
+        match name {
+            "fast" => Preset::fast(),
+            "small-keys" => Preset::small_keys(),
+            "high-precision" => Preset::high_precision(),
+            "n15" => Preset::n15(),
+            _ => return Ok(None),
+        }
+        .map(Some)
     }
 
     /// The stages of the chain from the top down: their names, levels and bits of modulus.

@@ -34,13 +34,11 @@ pub(crate) fn named(name: &str) -> std::result::Result<Offered, String> {
         format!("this build has no bootstrapping {name:?}: it has {known}")
     };
     let preset = match name {
-        "fast" => Preset::fast(),
-        "small-keys" => Preset::small_keys(),
-        "high-precision" => Preset::high_precision(),
-        INSECURE_SMALL => insecure_small(),
-        _ => return Err(unknown()),
+        INSECURE_SMALL => insecure_small().map(Some),
+        _ if SETS.contains(&name) => Preset::by_name(name),
+        _ => Ok(None),
     };
-    let preset = preset.map_err(|e| e.to_string())?;
+    let preset = preset.map_err(|e| e.to_string())?.ok_or_else(unknown)?;
     Ok(Offered { preset })
 }
 

@@ -14,17 +14,10 @@ pub(crate) type PairQp = [PolyQp<Ntt>; 2];
 /// Two halves `(c_0, c_1)` of a ciphertext over Q.
 pub(crate) type Pair = [Poly<Ntt>; 2];
 
-/// `(u_0, u_1)` over QP with `u_0 + u_1 s = P c s' + small`, for a key that switches `s'` to `s`.
-///
-/// Cost: `l` inverse and `d (l + K) - l` forward transforms.
-pub(crate) fn switch_qp(c: &Poly<Ntt>, key: &SwitchingKey, ring: &Ring) -> PairQp {
-    Digits::new(c, ring).inner_product(key.vector(), ring)
-}
-
 /// `(u_0, u_1)` over Q with `u_0 + u_1 s = c s' + small`, and what follows in the same pass: a sum, a
 /// rescaling, an automorphism.
 ///
-/// Cost: as [`switch_qp`], and `2 (K + drop)` inverse and `2 (l - drop)` forward transforms.
+/// Cost: `l + 2 (K + drop)` inverse and `d (l + K) - l + 2 (l - drop)` forward transforms.
 pub(crate) fn switch<'a>(
     c: impl Into<Lazy<'a>>,
     key: &SwitchingKey,
@@ -39,15 +32,6 @@ pub(crate) fn switch<'a>(
 /// Cost: `l` inverse and `d (l + K) - l` forward transforms; memory of `d (l + K)` rows.
 pub(crate) fn hoist(c: &Poly<Ntt>, ring: &Ring) -> ExpandedDigits {
     Digits::new(c, ring).expand(ring)
-}
-
-/// As [`switch_qp`] for digits that were computed before: no transform.
-pub(crate) fn switch_qp_hoisted(
-    digits: &ExpandedDigits,
-    key: &SwitchingKey,
-    ring: &Ring,
-) -> PairQp {
-    digits.inner_product(key.vector(), ring)
 }
 
 /// As [`switch`] with several keys, for digits that were computed before: only the transforms of the division.

@@ -110,14 +110,14 @@ impl<'a> Digits<'a> {
     }
 
     /// Adds `phi(u + sum_d D_d b_d)` and `phi(sum_d D_d a_d)` to the halves of `total`, over QP, in one pass over the rows: a
-    /// giant step of a linear transform. Cost: as [`Digits::inner_product`], and two permutations.
+    /// giant step of a linear transform, or a term of a sum of rotations, which has no `u`. Cost: as [`Digits::inner_product`], and two permutations.
     ///
     /// # Panics
     /// As [`Digits::inner_product`], and if `u` or `total` have other limbs.
     pub fn add_turned(
         &self,
         vector: &GadgetVector,
-        u: &PolyQp<Ntt>,
+        u: Option<&PolyQp<Ntt>>,
         element: GaloisElement,
         total: &mut [PolyQp<Ntt>; 2],
         ring: &Ring,
@@ -236,6 +236,21 @@ impl ExpandedDigits {
         inner_product(self, vector, ring)
     }
 
+    /// See [`Digits::add_turned`]; no transform.
+    ///
+    /// # Panics
+    /// As [`Digits::add_turned`].
+    pub fn add_turned(
+        &self,
+        vector: &GadgetVector,
+        u: Option<&PolyQp<Ntt>>,
+        element: GaloisElement,
+        total: &mut [PolyQp<Ntt>; 2],
+        ring: &Ring,
+    ) {
+        product::add_turned(self, vector, u, element, total, ring);
+    }
+
     /// The quotients of several products, each as [`Digits::product_divided`] without the transforms of the digits.
     ///
     /// Tile by tile all products are formed while the digits are at hand. Memory beyond the quotients:
@@ -335,6 +350,23 @@ mod tests {
             for vector in [&vector, &expanded_vector] {
                 prop_assert_eq!(&digits.inner_product(vector, &ring), &expected);
                 prop_assert_eq!(&expanded.inner_product(vector, &ring), &expected);
+                let random = |k: u64| oracle::random_qp(&ring, limbs, !seed ^ k).with_domain();
+                let (u, start) = (random(0), [random(1), random(2)]);
+                for element in [GaloisElement::rotation(n, 3), GaloisElement::conjugation(n)] {
+                    for u in [None, Some(&u)] {
+                        let [mut left, right] = expected.clone();
+                        u.into_iter().for_each(|u| left.add_assign(u, &ring));
+                        let mut wanted = start.clone();
+                        for (wanted, x) in wanted.iter_mut().zip([left, right]) {
+                            wanted.add_assign(&x.automorphism(element, &ring), &ring);
+                        }
+                        let (mut a, mut b) = (start.clone(), start.clone());
+                        digits.add_turned(vector, u, element, &mut a, &ring);
+                        expanded.add_turned(vector, u, element, &mut b, &ring);
+                        prop_assert_eq!(&a, &wanted);
+                        prop_assert_eq!(&b, &wanted);
+                    }
+                }
             }
             // the fused pipeline is the sequence of its parts, bit for bit
             let x = oracle::random_coeff(&ring, limbs, seed ^ 3).into_ntt(&ring);

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use girih_he::{Error, Result, Rotation, State};
-use girih_rns::{ExpandedDigits, Ntt, Poly, Ring, Then, mod_down_pair, par};
+use girih_rns::{Digits, ExpandedDigits, Ntt, Poly, PolyQp, Ring, Then, mod_down_pair, par};
 
 use super::Evaluator;
 use crate::Ciphertext;
 use crate::keys::{GaloisKey, KeyId};
-use crate::keyswitch::{PairQp, hoist, switch, switch_hoisted, switch_qp, switch_qp_hoisted};
+use crate::keyswitch::{PairQp, hoist, switch, switch_hoisted};
 
 /// Hoisted rotations that are computed tile by tile together: their digits are read once, and the remainders of
 /// their divisions stay within memory.
@@ -144,24 +144,22 @@ fn sum_moved(
     shared: &SharedDigits,
     ring: &Ring,
 ) -> Option<(PairQp, Poly<Ntt>)> {
-    let mut sum: Option<(PairQp, Poly<Ntt>)> = None;
+    let limbs = terms.first()?.0.limbs();
+    let mut sum = [PolyQp::zero(ring, limbs), PolyQp::zero(ring, limbs)];
+    let mut sum_c0: Option<Poly<Ntt>> = None;
     for (a, key) in terms {
-        let u = match shared.of(a) {
-            Some(digits) => switch_qp_hoisted(digits, &key.key, ring),
-            None => switch_qp(a.c1(), &key.key, ring),
-        };
-        let c0 = a.c0().automorphism(key.element, ring);
-        match &mut sum {
-            None => sum = Some((u.map(|u| u.automorphism(key.element, ring)), c0)),
-            Some((sum, sum_c0)) => {
-                for (sum, u) in sum.iter_mut().zip(&u) {
-                    sum.add_automorphism_assign(u, key.element, ring);
-                }
-                sum_c0.add_assign(&c0, ring);
-            }
+        let (vector, element) = (key.key.vector(), key.element);
+        match shared.of(a) {
+            Some(digits) => digits.add_turned(vector, None, element, &mut sum, ring),
+            None => Digits::new(a.c1(), ring).add_turned(vector, None, element, &mut sum, ring),
+        }
+        let c0 = a.c0().automorphism(element, ring);
+        match &mut sum_c0 {
+            None => sum_c0 = Some(c0),
+            Some(sum) => sum.add_assign(&c0, ring),
         }
     }
-    sum
+    Some((sum, sum_c0?))
 }
 
 /// The digits of operands that are rotated more than once; operands are told apart by their address.

@@ -198,6 +198,6 @@ fn turned_onto(total: Option<PairQp>, [u0, u1]: PairQp, key: &GaloisKey, ring: &
     let zero = || [u0.limbs(); 2].map(|limbs| PolyQp::zero(ring, limbs));
     let mut total = total.unwrap_or_else(zero);
     let digits = Digits::new(&c1, ring);
-    digits.add_turned(key.key.vector(), &u0, key.element, &mut total, ring);
+    digits.add_turned(key.key.vector(), Some(&u0), key.element, &mut total, ring);
     total
 }

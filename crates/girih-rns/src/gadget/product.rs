@@ -174,11 +174,11 @@ pub(super) fn inner_product<D: DigitRows>(
     out
 }
 
-/// `(x, y) += phi(u + sum_d D_d b_d, sum_d D_d a_d)`.
+/// `(x, y) += phi(u + sum_d D_d b_d, sum_d D_d a_d)`, without `u` if there is none.
 pub(super) fn add_turned<D: DigitRows>(
     digits: &D,
     vector: &GadgetVector,
-    u: &PolyQp<Ntt>,
+    u: Option<&PolyQp<Ntt>>,
     element: GaloisElement,
     total: &mut [PolyQp<Ntt>; 2],
     ring: &Ring,
@@ -186,7 +186,7 @@ pub(super) fn add_turned<D: DigitRows>(
     vector.check(digits.count(), digits.limbs());
     let (n, limbs) = (ring.n(), digits.limbs());
     assert!(
-        [u, &total[0], &total[1]].iter().all(|p| p.limbs() == limbs),
+        total.iter().chain(u).all(|p| p.limbs() == limbs),
         "all sums have the limbs of the digits"
     );
     let permutation = ring.permutation(element);
@@ -209,7 +209,9 @@ pub(super) fn add_turned<D: DigitRows>(
             for columns in blocks(n) {
                 let out = [&mut v0[columns.clone()], &mut v1[columns.clone()]];
                 row.multiply(ring, &left, columns.clone(), out, &mut spare);
-                kernels.add_assign(q, &mut v0[columns.clone()], &u.row(r)[columns]);
+                if let Some(u) = u {
+                    kernels.add_assign(q, &mut v0[columns.clone()], &u.row(r)[columns]);
+                }
             }
             for (sum, v) in [(x, &*v0), (y, &*v1)] {
                 kernels.permute(moved, v, &permutation);

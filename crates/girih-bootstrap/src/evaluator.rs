@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use girih_ckks::{Ciphertext, Constant, Evaluator as Scheme};
 use girih_he::{Bootstrap, Bootstrapping, Error, Evaluator, GiantStep, Level, Leveled};
-use girih_he::{Result, Rotation, rules};
+use girih_he::{ConstantValues, Result, Rotation, rules};
 
 use crate::Bootstrapper;
 
@@ -86,6 +86,10 @@ impl Evaluator for BootstrapEvaluator {
 
     fn constant(&self, name: &str, values: &[f64]) -> Result<Constant> {
         self.scheme.constant(name, values)
+    }
+
+    fn constant_of(&self, name: &str, values: &ConstantValues) -> Result<Constant> {
+        self.scheme.constant_of(name, values)
     }
 
     fn add(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext> {

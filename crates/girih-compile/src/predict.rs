@@ -73,7 +73,7 @@ fn program_inputs(
                 .and_then(|n| n.strip_prefix('/'))
                 .and_then(|n| n.parse::<usize>().ok());
             let value = match (encrypted.get(name), tile) {
-                (Some(weights), _) => weights.to_vec(),
+                (Some(weights), _) => weights.slots().to_vec(),
                 (None, Some(t)) => tiles.get(t).cloned().unwrap_or_default(),
                 (None, None) => Vec::new(),
             };

@@ -372,25 +372,17 @@ impl ServerPart {
     /// # Errors
     /// None for a part made by [`CompiledModel`].
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let (constants, values) = flattened(&self.constants);
         let head = ServerHead {
             name: self.name.clone(),
             id: self.id.clone(),
             preset: self.preset.clone(),
             program: self.program.to_string(),
-            constants: self
-                .constants
-                .iter()
-                .map(|(n, v)| (n.to_string(), v.len()))
-                .collect(),
+            constants,
             outputs: self.outputs.clone(),
             predicted_peak_bytes: self.predicted_peak_bytes,
             predicted_seconds: self.predicted_seconds,
         };
-        let values: Vec<f64> = self
-            .constants
-            .iter()
-            .flat_map(|(_, v)| v.iter().copied())
-            .collect();
         container::write(
             Kind::ServerPart,
             &head,
@@ -475,14 +467,7 @@ struct WeightsHead {
 /// # Errors
 /// None for weights made by the compiler.
 pub fn weights_to_bytes(id: &ModelId, weights: &Constants) -> Result<Vec<u8>> {
-    let names = weights
-        .iter()
-        .map(|(n, v)| (n.to_string(), v.len()))
-        .collect();
-    let values: Vec<f64> = weights
-        .iter()
-        .flat_map(|(_, v)| v.iter().copied())
-        .collect();
+    let (names, values) = flattened(weights);
     container::write(
         Kind::Weights,
         &WeightsHead {
@@ -506,6 +491,17 @@ pub fn weights_from_bytes(bytes: &[u8], id: &ModelId) -> Result<Constants> {
         usize::MAX,
         "weights",
     )
+}
+
+/// Names and sizes of all constants, and their slots one after the other.
+fn flattened(constants: &Constants) -> (Vec<(String, usize)>, Vec<f64>) {
+    let mut values = Vec::new();
+    let names = constants.iter().map(|(name, constant)| {
+        let slots = constant.slots();
+        values.extend_from_slice(&slots);
+        (name.to_string(), slots.len())
+    });
+    (names.collect(), values)
 }
 
 fn named_values(

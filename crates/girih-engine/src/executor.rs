@@ -75,7 +75,7 @@ where
             let values = constants
                 .get(name)
                 .ok_or_else(|| Error::MissingConstant { name: name.clone() })?;
-            eval.constant(name, values)
+            eval.constant_of(name, values)
         };
         let constants = program
             .constants

@@ -219,7 +219,7 @@ impl<'c> ClearModel<'c> {
         values.extend(
             self.weights
                 .iter()
-                .map(|(name, w)| (name.to_string(), w.to_vec())),
+                .map(|(name, w)| (name.to_string(), w.slots().to_vec())),
         );
         let mut inputs = BTreeMap::new();
         for (name, v) in self.program.inputs() {

@@ -299,7 +299,7 @@ pub fn encrypt_weights<R: CryptoRng>(
                 })?;
             let scale = params.chain().scale(*level);
             let plaintext = encoder
-                .encode(values, *level, scale)
+                .encode(&values.slots(), *level, scale)
                 .map_err(girih_ckks::Error::from)?;
             Ok(Tile::Full(
                 Encryptor::new(key).encrypt(&plaintext, &mut ChaCha20Rng::from_seed(*seed))?,

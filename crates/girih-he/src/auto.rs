@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use crate::{
-    Bootstrap, Bootstrapping, Error, Evaluator, GiantStep, Level, Leveled, Result, Rotation,
+    Bootstrap, Bootstrapping, ConstantValues, Error, Evaluator, GiantStep, Level, Leveled, Result,
+    Rotation,
 };
 
 /// An evaluator whose operations accept operands of any state.
@@ -117,6 +118,10 @@ impl<E: Leveled> Evaluator for Auto<E> {
 
     fn constant(&self, name: &str, values: &[f64]) -> Result<E::Plaintext> {
         self.inner.constant(name, values)
+    }
+
+    fn constant_of(&self, name: &str, values: &ConstantValues) -> Result<E::Plaintext> {
+        self.inner.constant_of(name, values)
     }
 
     fn add(&self, a: &E::Ciphertext, b: &E::Ciphertext) -> Result<E::Ciphertext> {

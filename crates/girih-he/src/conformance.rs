@@ -23,7 +23,9 @@ use std::fmt;
 
 use circuits::*;
 
-use crate::{ClearEvaluator, Evaluator, GiantStep, Level, Leveled, Result, Rotation};
+use crate::{
+    ClearEvaluator, ConstantValues, Evaluator, GiantStep, Level, Leveled, Result, Rotation,
+};
 
 mod circuits;
 
@@ -174,6 +176,9 @@ impl<E: Evaluator> Evaluator for Defaults<'_, E> {
     }
     fn constant(&self, name: &str, values: &[f64]) -> Result<E::Plaintext> {
         self.0.constant(name, values)
+    }
+    fn constant_of(&self, name: &str, values: &ConstantValues) -> Result<E::Plaintext> {
+        self.0.constant_of(name, values)
     }
     fn add(&self, a: &E::Ciphertext, b: &E::Ciphertext) -> Result<E::Ciphertext> {
         self.0.add(a, b)

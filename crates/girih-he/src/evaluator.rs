@@ -5,7 +5,7 @@
 //! user from the adaptor `Auto`, which rescales after products and aligns levels.
 
 use crate::composite;
-use crate::{Bootstrapping, Level, Result, Rotation};
+use crate::{Bootstrapping, ConstantValues, Level, Result, Rotation};
 
 /// One giant step of a linear transform: the products whose sum is rotated by `by`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,15 @@ pub trait Evaluator {
     /// # Errors
     /// More values than slots, or a value that is not finite.
     fn constant(&self, name: &str, values: &[f64]) -> Result<Self::Plaintext>;
+
+    /// [`constant`](Evaluator::constant) of slots that may be computed. A recorder does not compute them, an encrypting
+    /// evaluator may do so again for every use instead of keeping them.
+    ///
+    /// # Errors
+    /// As [`constant`](Evaluator::constant), now or when the slots are computed.
+    fn constant_of(&self, name: &str, values: &ConstantValues) -> Result<Self::Plaintext> {
+        self.constant(name, &values.slots())
+    }
 
     /// `a + b`.
     fn add(&self, a: &Self::Ciphertext, b: &Self::Ciphertext) -> Result<Self::Ciphertext>;

@@ -284,7 +284,7 @@ fn run_with<E: Leveled>(
                     let data = constants
                         .get(name)
                         .ok_or_else(|| Error::MissingConstant { name: name.clone() })?;
-                    *slot = Some(eval.constant(name, data)?);
+                    *slot = Some(eval.constant_of(name, data)?);
                 }
             }
         }

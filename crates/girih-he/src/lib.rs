@@ -6,6 +6,7 @@ mod clear;
 mod composite;
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
+mod constant_values;
 pub mod cost;
 mod error;
 mod evaluator;
@@ -27,6 +28,7 @@ mod verify;
 
 pub use auto::Auto;
 pub use clear::{ClearEvaluator, ClearVector};
+pub use constant_values::{ConstantSource, ConstantValues};
 pub use cost::{Cost, price};
 pub use error::{Error, Result};
 pub use evaluator::{Bootstrap, Evaluator, GiantStep, Leveled};

@@ -5,9 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
 
-use crate::{Error, GiantStep, Level, Result, Rotation};
+use crate::{ConstantValues, Error, GiantStep, Level, Result, Rotation};
 
 /// Index of the instruction that defines a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -484,18 +483,18 @@ impl Program {
 /// The values of a program's constants, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Constants {
-    values: BTreeMap<String, Arc<[f64]>>,
+    values: BTreeMap<String, ConstantValues>,
 }
 
 impl Constants {
     /// Adds or replaces a constant.
-    pub fn insert(&mut self, name: impl Into<String>, values: impl Into<Arc<[f64]>>) {
+    pub fn insert(&mut self, name: impl Into<String>, values: impl Into<ConstantValues>) {
         self.values.insert(name.into(), values.into());
     }
 
     /// The values of a constant.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Arc<[f64]>> {
+    pub fn get(&self, name: &str) -> Option<&ConstantValues> {
         self.values.get(name)
     }
 
@@ -512,7 +511,7 @@ impl Constants {
     }
 
     /// All constants, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Arc<[f64]>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &ConstantValues)> {
         self.values
             .iter()
             .map(|(name, values)| (name.as_str(), values))

@@ -2,11 +2,11 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
 use crate::values::{MAX_SLOTS, check, check_scalar};
 use crate::{
-    ConstId, Constants, Error, Evaluator, GiantStep, Inst, Op, Program, Result, Rotation, ValueId,
+    ConstId, ConstantValues, Constants, Error, Evaluator, GiantStep, Inst, Op, Program, Result,
+    Rotation, ValueId,
 };
 
 /// Records the operations of layer code into a [`Program`] without levels.
@@ -170,10 +170,16 @@ impl Evaluator for Recorder {
 
     fn constant(&self, name: &str, values: &[f64]) -> Result<ConstId> {
         check(name, values, self.slots)?;
+        self.constant_of(name, &values.into())
+    }
+
+    fn constant_of(&self, name: &str, values: &ConstantValues) -> Result<ConstId> {
         let recording = &mut *self.state.borrow_mut();
         if let Some(&id) = recording.constant_ids.get(name) {
-            let known = recording.constants.get(name).map_or(&[][..], |v| &v[..]);
-            if !equal_when_padded(known, values) {
+            let same = |known: &ConstantValues| {
+                known == values || equal_when_padded(&known.slots(), &values.slots())
+            };
+            if !recording.constants.get(name).is_some_and(same) {
                 return Err(Error::ConstantRedefined {
                     name: name.to_owned(),
                 });
@@ -182,7 +188,7 @@ impl Evaluator for Recorder {
         }
         let id = ConstId(recording.program.constants.len() as u32);
         recording.program.constants.push(name.to_owned());
-        recording.constants.insert(name, Arc::from(values));
+        recording.constants.insert(name, values.clone());
         recording.constant_ids.insert(name.to_owned(), id);
         Ok(id)
     }

@@ -112,6 +112,7 @@ pub(crate) fn difference(graph: &Graph, compiled: &Compiled, ranges: Option<&Ran
                 .encrypted_weights
                 .get(name)
                 .expect("a weight")
+                .slots()
                 .to_vec(),
         };
         let level = compiled.program.insts[id.index()]

@@ -30,7 +30,12 @@ fn the_client_part_holds_no_weights() {
     let text = String::from_utf8_lossy(&bytes);
     for (name, values) in model().server.constants.iter() {
         assert!(!text.contains(name), "{name}");
-        let weights: Vec<f64> = values.iter().copied().filter(|v| *v != 0.0).collect();
+        let weights: Vec<f64> = values
+            .slots()
+            .iter()
+            .copied()
+            .filter(|v| *v != 0.0)
+            .collect();
         for w in weights {
             assert!(
                 !bytes.windows(8).any(|b| b == w.to_le_bytes()),

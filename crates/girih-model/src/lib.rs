@@ -4,6 +4,7 @@
 pub mod display;
 pub mod error;
 pub mod graph;
+pub mod networks;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 pub mod op;

@@ -3,15 +3,17 @@
 //! `cargo run -p girih-tiles --example conv`
 
 use girih_he::{Auto, ClearEvaluator, Evaluator, Level, Op, Recorder};
-use girih_tiles::ops::conv::{Conv2d, ConvConfig, Convention, Padding, UnusedSlots};
+use girih_tiles::ops::conv::{
+    ConvConfig, Convention, Filters, InterleavedConv, UnusedSlots, Window,
+};
 use girih_tiles::ops::dense::{Dense, DenseDims};
 use girih_tiles::{Error, TileShape, TileTensor, Zeros};
-use ndarray::{Array1, Array2, Array4, ArrayD};
+use ndarray::{Array2, ArrayD};
 
 struct Network {
     image: TileShape,
-    conv1: Conv2d,
-    conv2: Conv2d,
+    conv1: InterleavedConv,
+    conv2: InterleavedConv,
     dense: Dense,
 }
 
@@ -19,30 +21,31 @@ impl Network {
     fn new() -> Result<Self, Error> {
         // One 28 × 28 image, rows and columns interleaved over 2 tiles each, 8 slots for filters.
         let image: TileShape = "[1/8, 28~/16, 28~/16, */8, 1]".parse()?;
-        let weights = |f: usize, c: usize, k: usize| {
-            Array4::from_shape_fn((f, c, k, k), |(f, c, i, j)| {
-                ((f * 7 + c * 5 + i * 3 + j) as f64).sin() / (c * k + k) as f64
-            })
+        let filters = |f: usize, c: usize, k: usize| {
+            let weight = |i: usize| ((i * 7) as f64).sin() / (c * k + k) as f64;
+            Filters::try_new((0..f * c * k * k).map(weight).collect(), f, c, 1, [k, k])
         };
-        let config = |convention, stride| ConvConfig {
+        let config = |convention, kernel, stride| ConvConfig {
             convention,
-            stride: [stride; 2],
-            padding: Padding::symmetric(1),
+            windows: [Window {
+                stride,
+                pad: [1, 1],
+                ..Window::valid(kernel)
+            }; 2],
             unused: UnusedSlots::Unknown,
         };
-        let bias = Some(Array1::from_elem(5, 0.1));
-        let conv1 = Conv2d::full(
+        let conv1 = InterleavedConv::try_new(
             "conv1",
-            weights(5, 1, 5),
-            bias,
-            config(Convention::Cxyfb, 2),
+            filters(5, 1, 5)?,
+            Some(vec![0.1; 5]),
+            config(Convention::Cxyfb, 5, 2),
         )?;
         let hidden = conv1.output_shape(&image)?;
-        let conv2 = Conv2d::full(
+        let conv2 = InterleavedConv::try_new(
             "conv2",
-            weights(8, 5, 3),
+            filters(8, 5, 3)?,
             None,
-            config(Convention::Fxycb, 1),
+            config(Convention::Fxycb, 3, 1),
         )?;
         let last = conv2.output_shape(&hidden)?;
         let w = Array2::from_shape_fn((10, 8 * 13 * 13), |(o, k)| {

@@ -1,9 +1,14 @@
 //! Convolution and pooling against the definition.
 
-use girih_tiles::ops::conv::{Conv2d, ConvConfig, Convention, Padding, UnusedSlots};
+use std::collections::BTreeSet;
+
+use girih_he::{Op, Program, Recorder};
+use girih_tiles::ops::conv::{
+    ConvConfig, Convention, Counts, Direction, Filters, InterleavedConv, UnusedSlots, Window,
+};
 use girih_tiles::ops::dense::{Dense, DenseDims};
-use girih_tiles::{Error, TileShape, TileTensor};
-use ndarray::{Array1, Array2, Array3, Array4, ArrayD};
+use girih_tiles::{TileShape, TileTensor};
+use ndarray::{Array1, Array2, Array4, ArrayD};
 use proptest::prelude::*;
 
 use crate::common::shape;
@@ -22,75 +27,161 @@ fn filters(f: usize, c: usize, [kx, ky]: [usize; 2]) -> Array4<f64> {
     })
 }
 
-/// The definition, one output at a time.
+/// A convolution with `w[f][c / groups][i][j]`, named after its sizes.
+fn conv(
+    w: &Array4<f64>,
+    groups: usize,
+    bias: Option<&Array1<f64>>,
+    config: ConvConfig,
+) -> InterleavedConv {
+    let (f, per_group, kx, ky) = w.dim();
+    let filters = Filters::try_new(
+        w.iter().copied().collect(),
+        f,
+        per_group * groups,
+        groups,
+        [kx, ky],
+    )
+    .unwrap();
+    InterleavedConv::try_new(format!("c{f}"), filters, bias.map(|b| b.to_vec()), config).unwrap()
+}
+
+/// The definition, term by term: `w[f][c / groups][i][j]`.
 fn reference(
     x: &Array4<f64>,
     w: &Array4<f64>,
+    groups: usize,
     bias: Option<&Array1<f64>>,
-    stride: [usize; 2],
-    p: Padding,
+    windows: [Window; 2],
 ) -> Array4<f64> {
     let (channels, nx, ny, batch) = x.dim();
-    let (filters, _, kx, ky) = w.dim();
-    let size = |n: usize, before: usize, after: usize, k: usize, s: usize| {
-        (n + before + after - k) / s + 1
+    let (filters, per_group, kx, ky) = w.dim();
+    let [ox, oy] = [
+        windows[0].results(nx).unwrap(),
+        windows[1].results(ny).unwrap(),
+    ];
+    let mut y = Array4::from_shape_fn((filters, ox, oy, batch), |(f, ..)| {
+        bias.map_or(0.0, |b| b[f])
+    });
+    // Pairs of a result and a pixel that meet through tap i.
+    let pairs = |w: Window, i: usize, n: usize, m: usize| {
+        let mut pairs = Vec::new();
+        for from in 0..(if w.direction == Direction::Forward {
+            m
+        } else {
+            n
+        }) {
+            let Some(to) = (from * w.stride + w.dilation * i).checked_sub(w.pad[0]) else {
+                continue;
+            };
+            let (result, pixel) = match w.direction {
+                Direction::Forward => (from, to),
+                Direction::Transposed { .. } => (to, from),
+            };
+            if result < m && pixel < n {
+                pairs.push((result, pixel));
+            }
+        }
+        pairs
     };
-    let (ox, oy) = (
-        size(nx, p.top, p.bottom, kx, stride[0]),
-        size(ny, p.left, p.right, ky, stride[1]),
-    );
-    Array4::from_shape_fn((filters, ox, oy, batch), |(f, r, s, b)| {
-        let mut sum = bias.map_or(0.0, |v| v[f]);
-        for c in 0..channels {
-            for i in 0..kx {
-                for j in 0..ky {
-                    let (px, py) = (
-                        (r * stride[0] + i).wrapping_sub(p.top),
-                        (s * stride[1] + j).wrapping_sub(p.left),
-                    );
-                    if px < nx && py < ny {
-                        sum += w[[f, c, i, j]] * x[[c, px, py, b]];
+    assert_eq!(per_group * groups, channels);
+    for (i, j) in (0..kx).flat_map(|i| (0..ky).map(move |j| (i, j))) {
+        for (rx, px) in pairs(windows[0], i, nx, ox) {
+            for (ry, py) in pairs(windows[1], j, ny, oy) {
+                for (f, c) in (0..filters).flat_map(|f| (0..per_group).map(move |c| (f, c))) {
+                    let from = f / (filters / groups) * per_group + c;
+                    for b in 0..batch {
+                        y[[f, rx, ry, b]] += w[[f, c, i, j]] * x[[from, px, py, b]];
                     }
                 }
             }
         }
-        sum
-    })
+    }
+    y
 }
 
-/// C × X × Y × B as the five dimensions of a convention (channels in dimension `at`).
-fn five(x: &Array4<f64>, at: usize) -> ArrayD<f64> {
+/// C × X × Y × B as the dimensions of a layout, channels in dimension `at`.
+fn laid_out(x: &Array4<f64>, at: usize, rank: usize) -> ArrayD<f64> {
     let (c, nx, ny, b) = x.dim();
-    if at == 0 {
+    let mut sizes = vec![nx, 1, ny, 1];
+    if rank == 5 {
+        sizes = vec![nx, ny];
+    }
+    let moved = if at == 0 {
+        sizes.insert(0, c);
+        sizes.extend([1, b]);
         x.clone()
-            .into_dyn()
-            .into_shape_with_order(vec![c, nx, ny, 1, b])
-            .unwrap()
     } else {
-        let moved = x
-            .view()
+        sizes.insert(0, 1);
+        sizes.extend([c, b]);
+        x.view()
             .permuted_axes([1, 2, 0, 3])
             .as_standard_layout()
-            .into_owned();
-        moved
-            .into_dyn()
-            .into_shape_with_order(vec![1, nx, ny, c, b])
-            .unwrap()
+            .into_owned()
+    };
+    moved.into_dyn().into_shape_with_order(sizes).unwrap()
+}
+
+/// Five dimensions.
+fn five(x: &Array4<f64>, at: usize) -> ArrayD<f64> {
+    laid_out(x, if at == 0 { 0 } else { 1 }, 5)
+}
+
+fn config(convention: Convention, window: Window, unused: UnusedSlots) -> ConvConfig {
+    ConvConfig {
+        convention,
+        windows: [window; 2],
+        unused,
     }
 }
 
-fn config(
-    convention: Convention,
-    stride: usize,
-    padding: Padding,
-    unused: UnusedSlots,
-) -> ConvConfig {
-    ConvConfig {
-        convention,
-        stride: [stride; 2],
-        padding,
-        unused,
+fn window(kernel: usize, stride: usize, pad: usize) -> Window {
+    Window {
+        stride,
+        pad: [pad; 2],
+        ..Window::valid(kernel)
     }
+}
+
+/// What the recorded convolution holds.
+fn recorded(conv: &InterleavedConv, image: &TileShape) -> Counts {
+    let recorder = Recorder::new("conv", image.slots());
+    let tiles = (0..image.tiles())
+        .map(|i| recorder.input(&format!("x{i}")).unwrap())
+        .collect();
+    let x = TileTensor::try_new(&recorder, image.clone(), tiles).unwrap();
+    let y = conv.forward(&recorder, &x).unwrap();
+    let (program, constants) = recorder.finish();
+    let mut counts = tally(&program);
+    counts.ciphertexts_in = image.tiles();
+    counts.ciphertexts_out = y.tiles().len();
+    counts.constant_bytes = constants.len() * image.slots() * 8;
+    counts
+}
+
+/// Products, rotations, key switches and levels of a program.
+fn tally(program: &Program) -> Counts {
+    let mut counts = Counts::default();
+    let mut rotated = BTreeSet::new();
+    let mut depth = vec![0; program.insts.len()];
+    for (at, inst) in program.insts.iter().enumerate() {
+        let deepest = inst.op.operands().iter().map(|v| depth[v.index()]).max();
+        let products = match &inst.op {
+            Op::MulPlain(..) => 1,
+            Op::DotPlain(terms) => terms.len(),
+            Op::Rotate(source, _) => {
+                rotated.insert(*source);
+                counts.rotations += 1;
+                0
+            }
+            _ => 0,
+        };
+        counts.products += products;
+        depth[at] = deepest.unwrap_or(0) + usize::from(products > 0);
+    }
+    counts.key_switches = rotated.len();
+    counts.levels = depth.into_iter().max().unwrap_or(0);
+    counts
 }
 
 #[test]
@@ -107,12 +198,12 @@ fn rotations_of_the_table() {
             let eval = Counting::new(t * t);
             let same = config(
                 Convention::Cxyfb,
-                stride,
-                Padding::symmetric(k / 2),
+                window(k, stride, k / 2),
                 UnusedSlots::Unknown,
             );
             let w = filters(f, 1, [k, k]);
-            let conv = Conv2d::full("conv", w.clone(), None, same).unwrap();
+            let conv = conv(&w, 1, None, same);
+            assert_eq!(conv.counts(&s).unwrap().rotations, rotations);
             let x = images(1, n, n, 1);
             let image = eval.tensor(&five(&x, 0), &s);
             assert_eq!(image.tiles().len(), tiles);
@@ -128,7 +219,7 @@ fn rotations_of_the_table() {
             if stride == 1 {
                 assert_eq!(rotations, (e + k - 1).pow(2) - e * e);
             }
-            let expected = reference(&x, &w, None, [stride; 2], same.padding);
+            let expected = reference(&x, &w, 1, None, same.windows);
             assert!(distance(&eval.open(&y).unwrap(), &five(&expected, 3)) < 1e-12);
         }
     }
@@ -138,42 +229,34 @@ fn rotations_of_the_table() {
 fn first_layer_of_a_digit_network() {
     // 28 × 28, 5 filters of 5 × 5, stride 2, batch 2: one constant per tap and filter tile inside.
     let s = shape("[1, 28~/16, 28~/16, */8, 2/2]");
-    let valid = config(
-        Convention::Cxyfb,
-        2,
-        Padding::default(),
-        UnusedSlots::Unknown,
-    );
+    let valid = config(Convention::Cxyfb, window(5, 2, 0), UnusedSlots::Unknown);
     let (w, b) = (
         filters(5, 1, [5, 5]),
         Array1::from(vec![0.5, -0.25, 1.0, 2.0, -1.5]),
     );
-    let conv = Conv2d::full("conv1", w.clone(), Some(b.clone()), valid).unwrap();
+    let dirty = conv(&w, 1, Some(&b), valid);
     let eval = Counting::new(16 * 16 * 16);
     let x = images(1, 28, 28, 2);
-    let y = conv.forward(&eval, &eval.tensor(&five(&x, 0), &s)).unwrap();
+    let y = dirty
+        .forward(&eval, &eval.tensor(&five(&x, 0), &s))
+        .unwrap();
     assert_eq!(y.shape().to_string(), "[1, 12~?/16, 12~?/16, 5/8, 2/2]");
-    assert_eq!(*y.shape(), conv.output_shape(&s).unwrap());
+    assert_eq!(*y.shape(), dirty.output_shape(&s).unwrap());
     assert_eq!(
-        conv.weight_shape(&s).unwrap().to_string(),
+        dirty.weight_shape(&s).unwrap().to_string(),
         "[1, */16, */16, 5/8, */2]"
     );
     let c = eval.take();
     assert_eq!((c.dots, c.dot_terms, c.mul_plain), (1, 25, 0));
     assert_eq!(eval.constants(), 25 + 1);
-    let expected = reference(&x, &w, Some(&b), [2; 2], valid.padding);
+    let expected = reference(&x, &w, 1, Some(&b), valid.windows);
     assert!(distance(&eval.open(&y).unwrap(), &five(&expected, 3)) < 1e-12);
 
-    let clean = Conv2d::full(
-        "conv1",
-        w,
-        Some(b),
-        ConvConfig {
-            unused: UnusedSlots::Zero,
-            ..valid
-        },
-    )
-    .unwrap();
+    let clean = ConvConfig {
+        unused: UnusedSlots::Zero,
+        ..valid
+    };
+    let clean = conv(&w, 1, Some(&b), clean);
     let y = clean
         .forward(&eval, &eval.tensor(&five(&x, 0), &s))
         .unwrap();
@@ -184,23 +267,16 @@ fn first_layer_of_a_digit_network() {
 
 #[test]
 fn conventions_alternate_without_re_tiling() {
-    let same =
-        |convention, stride| config(convention, stride, Padding::symmetric(1), UnusedSlots::Zero);
+    let same = |convention, stride| config(convention, window(3, stride, 1), UnusedSlots::Zero);
     let (w1, w2, w3) = (
         filters(4, 3, [3, 3]),
         filters(5, 4, [3, 3]),
         filters(2, 5, [3, 3]),
     );
     let b2 = Array1::from(vec![1.0, -1.0, 0.5, 0.0, 2.0]);
-    let c1 = Conv2d::full("c1", w1.clone(), None, same(Convention::Cxyfb, 1)).unwrap();
-    let c2 = Conv2d::full(
-        "c2",
-        w2.clone(),
-        Some(b2.clone()),
-        same(Convention::Fxycb, 2),
-    )
-    .unwrap();
-    let c3 = Conv2d::full("c3", w3.clone(), None, same(Convention::Cxyfb, 1)).unwrap();
+    let c1 = conv(&w1, 1, None, same(Convention::Cxyfb, 1));
+    let c2 = conv(&w2, 1, Some(&b2), same(Convention::Fxycb, 2));
+    let c3 = conv(&w3, 1, None, same(Convention::Cxyfb, 1));
     let s = shape("[3/2, 12~4/4, 10~4/4, */2, 3/2]");
     let x = images(3, 12, 10, 3);
     let eval = Counting::new(s.slots());
@@ -213,10 +289,9 @@ fn conventions_alternate_without_re_tiling() {
     assert_eq!(y3.shape().to_string(), "[*/2, 6~/4, 5~/4, 2/2, 3/2]");
     // One mask per tile of the second result.
     assert_eq!(eval.take().mul_plain, y2.tiles().len());
-    let p = Padding::symmetric(1);
-    let r1 = reference(&x, &w1, None, [1; 2], p);
-    let r2 = reference(&r1, &w2, Some(&b2), [2; 2], p);
-    let r3 = reference(&r2, &w3, None, [1; 2], p);
+    let r1 = reference(&x, &w1, 1, None, [window(3, 1, 1); 2]);
+    let r2 = reference(&r1, &w2, 1, Some(&b2), [window(3, 2, 1); 2]);
+    let r3 = reference(&r2, &w3, 1, None, [window(3, 1, 1); 2]);
     assert!(distance(&eval.open(&y1).unwrap(), &five(&r1, 3)) < 1e-12);
     assert!(distance(&eval.open(&y2).unwrap(), &five(&r2, 0)) < 1e-12);
     assert!(distance(&eval.open(&y3).unwrap(), &five(&r3, 3)) < 1e-12);
@@ -239,103 +314,223 @@ fn conventions_alternate_without_re_tiling() {
 }
 
 #[test]
-fn images_that_do_not_fit_are_refused() {
-    let check = |text: &str, k: usize, stride: usize, words: &[&str]| {
-        let valid = config(
-            Convention::Cxyfb,
-            stride,
-            Padding::default(),
+fn strides_beyond_the_tiles_leave_phases() {
+    // 16 × 16 in 2 × 2 tiles of 8 × 8: a stride of 4 exhausts the tiles and leaves every second slot.
+    let s = shape("[2/2, 16~/8, 16~/8, */2, 1]");
+    let x = images(2, 16, 16, 1);
+    let (w1, w2) = (filters(2, 2, [3, 3]), filters(3, 2, [3, 3]));
+    let strided = |unused| config(Convention::Cxyfb, window(3, 4, 1), unused);
+    let eval = Counting::new(s.slots());
+    let image = eval.tensor(&five(&x, 0), &s);
+    let r1 = reference(&x, &w1, 1, None, [window(3, 4, 1); 2]);
+    for (unused, first, second) in [
+        (
             UnusedSlots::Unknown,
+            "[*/2, 4~/4, 1?/2, 4~/4, 1?/2, 2/2, 1]",
+            "[3/2, 4~/4, 1?/2, 4~/4, 1?/2, 1?/2, 1]",
+        ),
+        (
+            UnusedSlots::Zero,
+            "[*/2, 4~/4, 1/2, 4~/4, 1/2, 2/2, 1]",
+            "[3/2, 4~/4, 1/2, 4~/4, 1/2, 1?/2, 1]",
+        ),
+    ] {
+        let c1 = conv(&w1, 1, None, strided(unused));
+        let y1 = c1.forward(&eval, &image).unwrap();
+        assert_eq!(y1.shape().to_string(), first);
+        assert!(distance(&eval.open(&y1).unwrap(), &laid_out(&r1, 1, 7)) < 1e-12);
+        assert_eq!(c1.counts(&s).unwrap(), recorded(&c1, &s));
+        // A result with phases is an image like any other.
+        let c2 = conv(
+            &w2,
+            1,
+            None,
+            config(Convention::Fxycb, window(3, 1, 1), unused),
         );
-        let conv = Conv2d::full("c", filters(2, 3, [k, k]), None, valid).unwrap();
+        let y2 = c2.forward(&eval, &y1).unwrap();
+        assert_eq!(y2.shape().to_string(), second);
+        let r2 = reference(&r1, &w2, 1, None, [window(3, 1, 1); 2]);
+        assert!(distance(&eval.open(&y2).unwrap(), &laid_out(&r2, 0, 7)) < 1e-12);
+        assert_eq!(c2.counts(y1.shape()).unwrap(), recorded(&c2, y1.shape()));
+    }
+}
+
+#[test]
+fn room_around_an_image_is_physical_padding() {
+    let w = filters(1, 1, [3, 3]);
+    let same = conv(
+        &w,
+        1,
+        None,
+        config(Convention::Cxyfb, window(3, 1, 1), UnusedSlots::Unknown),
+    );
+    let tight = same.counts(&shape("[1, 16~/4, 16~/4, 1, 1]")).unwrap();
+    let roomy = same.counts(&shape("[1, 16~5/4, 16~5/4, 1, 1]")).unwrap();
+    // One constant per tap where padding lies in the tiles; where it does not, three patterns an axis.
+    assert_eq!(roomy.constant_bytes, 9 * 16 * 8);
+    assert_eq!(tight.constant_bytes, (2 + 1 + 2) * (2 + 1 + 2) * 16 * 8);
+    let s = shape("[1, 16~5/4, 16~5/4, 1, 1]");
+    let eval = Counting::new(16);
+    let x = images(1, 16, 16, 1);
+    let y = same.forward(&eval, &eval.tensor(&five(&x, 0), &s)).unwrap();
+    let want = reference(&x, &w, 1, None, [window(3, 1, 1); 2]);
+    assert!(distance(&eval.open(&y).unwrap(), &five(&want, 3)) < 1e-12);
+}
+
+#[test]
+fn tiles_of_different_groups_are_skipped() {
+    let grouped = |groups: usize| {
+        let w = filters(8, 8 / groups, [3, 3]);
+        conv(
+            &w,
+            groups,
+            None,
+            config(Convention::Cxyfb, window(3, 1, 1), UnusedSlots::Unknown),
+        )
+    };
+    let s = shape("[8/2, 4/4, 4/4, */2, 1]");
+    let products = |groups| grouped(groups).counts(&s).unwrap().products;
+    assert_eq!(
+        (products(1), products(2), products(4)),
+        (16 * 9, 8 * 9, 4 * 9)
+    );
+    assert_eq!(grouped(4).counts(&s).unwrap(), recorded(&grouped(4), &s));
+}
+
+#[test]
+fn images_that_do_not_fit_are_refused() {
+    let check = |text: &str, w: Window, words: &[&str]| {
+        let valid = config(Convention::Cxyfb, w, UnusedSlots::Unknown);
+        let conv = conv(&filters(2, 3, [w.kernel; 2]), 1, None, valid);
         let text = conv.output_shape(&shape(text)).unwrap_err().to_string();
         for word in words {
             assert!(text.contains(word), "{text}");
         }
     };
-    check("[3/2, 12~/4, 10~/4, */2]", 3, 1, &["five dimensions"]);
+    let three = Window::valid(3);
+    check("[3/2, 12~/4, 10~/4, */2]", three, &["five dimensions"]);
     check(
         "[2/2, 12~/4, 10~/4, */2, 1]",
-        3,
-        1,
+        three,
         &["[2/2, 12~/4", "3 channels"],
     );
-    check("[3/2, 12/4, 10~/4, */2, 1]", 3, 1, &["interleaved", "12/4"]);
     check(
-        "[3/2, 12~/4, 10~/4, */2, 1]",
-        3,
-        2,
-        &["stride 2", "3 tiles", "12~4/4"],
+        "[3/2, 12/4, 10~/4, */2, 1]",
+        three,
+        &["interleaved", "12/4"],
     );
     check(
         "[3/2, 12~/4, 10~/4, */2, 1]",
-        11,
-        1,
-        &["kernel of 11", "10 pixels"],
+        window(3, 5, 1),
+        &["stride 5", "every 5th", "12~5/4"],
+    );
+    check(
+        "[3/2, 12~/4, 10~/4, */2, 1]",
+        window(11, 1, 0),
+        &["kernel 11", "10 pixels"],
     );
     check(
         "[3/2, 12~/4, 10~/4, 5/2, 1]",
-        3,
-        1,
+        three,
         &["more than one element"],
     );
-    check("[3/2, -/4, 10~/4, */2, 1]", 3, 1, &["incomplete"]);
-    let big = ConvConfig {
-        padding: Padding::symmetric(3),
-        ..config(Convention::Cxyfb, 1, Padding::default(), UnusedSlots::Zero)
-    };
-    let conv = Conv2d::full("c", filters(2, 3, [3, 3]), None, big).unwrap();
-    let text = conv
-        .output_shape(&shape("[3/2, 12~/4, 12~/4, */2, 1]"))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        text.contains("16 results") && text.contains("3 tiles of 4"),
-        "{text}"
+    check("[3/2, -/4, 10~/4, */2, 1]", three, &["incomplete"]);
+    check(
+        "[3/2, 12~/4, 2/2, 10~/4, 1, */2, 1]",
+        three,
+        &["phase", "2/2"],
+    );
+    check(
+        "[3/2, 12~/4, 12~/4, */2, 1]",
+        window(3, 1, 3),
+        &["16 results", "3 tiles of 4"],
+    );
+    check(
+        "[3/2, 12~1048577/4, 12~/4, */2, 1]",
+        window(3, 1, 1),
+        &["1048577 tiles"],
+    );
+    check(
+        "[3/2, 12~/4, 12~/4, */2, 1]",
+        Window {
+            dilation: 0,
+            ..three
+        },
+        &["dilation 0"],
     );
 
-    let any = config(Convention::Cxyfb, 1, Padding::default(), UnusedSlots::Zero);
-    let zero = ConvConfig {
-        stride: [1, 0],
-        ..any
-    };
-    assert!(matches!(
-        Conv2d::full("c", filters(2, 3, [3, 3]), None, zero),
-        Err(Error::Unsupported { .. })
-    ));
-    assert!(Conv2d::full("c", filters(2, 0, [3, 3]), None, any).is_err());
-    assert!(Conv2d::full("c", filters(2, 3, [3, 3]), Some(Array1::zeros(3)), any).is_err());
-    assert!(Conv2d::mean_pool([2, 0], any).is_err());
+    let any = config(Convention::Cxyfb, three, UnusedSlots::Zero);
+    let values = |n: usize| vec![1.0; n].into();
+    assert!(Filters::try_new(values(0), 2, 0, 1, [3, 3]).is_err());
+    assert!(Filters::try_new(values(54), 2, 3, 2, [3, 3]).is_err());
+    assert!(Filters::try_new(values(54), 2, 3, 0, [3, 3]).is_err());
+    assert!(Filters::try_new(values(53), 2, 3, 1, [3, 3]).is_err());
+    assert!(Filters::try_new(values(53), usize::MAX, 3, 1, [3, 3]).is_err());
+    assert!(Filters::depthwise(values(53), 3, [3, 3]).is_err());
+    assert!(Filters::mean([2, 0]).is_err());
+    let f = Filters::try_new(values(54), 2, 3, 1, [3, 3]).unwrap();
+    let bad =
+        |bias: Option<Vec<f64>>, config| InterleavedConv::try_new("c", f.clone(), bias, config);
+    assert!(bad(Some(vec![0.0; 3]), any).is_err());
+    let five = config(Convention::Cxyfb, Window::valid(5), UnusedSlots::Zero);
+    assert!(
+        bad(None, five)
+            .unwrap_err()
+            .to_string()
+            .contains("windows of [5, 5]")
+    );
+    let mean = InterleavedConv::try_new("m", Filters::mean([3, 3]).unwrap(), Some(vec![]), any);
+    assert!(mean.is_err());
 }
 
 #[derive(Clone, Debug)]
 struct Case {
     image: TileShape,
     sizes: [usize; 4],
-    kernel: [usize; 2],
     config: ConvConfig,
     filters: usize,
+    groups: usize,
     bias: bool,
     garbage: bool,
 }
 
+fn any_window() -> impl Strategy<Value = Window> {
+    (
+        1..4usize,
+        1..4usize,
+        1..3usize,
+        [0..3usize, 0..3usize],
+        any::<bool>(),
+        0..2usize,
+    )
+        .prop_map(
+            |(kernel, stride, dilation, pad, transposed, extra)| Window {
+                kernel,
+                stride,
+                dilation,
+                pad,
+                direction: if transposed {
+                    Direction::Transposed { extra }
+                } else {
+                    Direction::Forward
+                },
+            },
+        )
+}
+
 fn any_case() -> impl Strategy<Value = Case> {
-    let sizes = (1..4usize, 3..10usize, 3..10usize, 1..4usize);
-    let tiles = [0..2u32, 0..3u32, 0..3u32, 0..2u32, 0..2u32];
-    let window = (
-        [1..4usize, 1..4usize],
-        [1..3usize, 1..3usize],
-        [0..3usize, 0..3usize, 0..3usize, 0..3usize],
-    );
+    let sizes = (1..3usize, 1..3usize, 3..10usize, 3..10usize, 1..4usize);
+    let tiles = [0..2u32, 0..4u32, 0..4u32, 0..2u32, 0..2u32];
     let rest = (
         any::<[bool; 4]>(),
-        1..4usize,
-        [0..2usize, 0..2usize],
-        any::<[bool; 3]>(),
+        1..3usize,
+        [0..3usize, 0..3usize],
+        any::<[bool; 5]>(),
+        [0..2u32, 0..2u32],
     );
-    (sizes, tiles, window, rest).prop_filter_map(
+    (sizes, tiles, [any_window(), any_window()], rest).prop_filter_map(
         "the result fits",
-        |((c, x, y, b), logs, (kernel, stride, pad), (flags, f, more, unknown))| {
+        |((c, groups, x, y, b), logs, windows, (flags, f, more, unknown, phases))| {
             let t = logs.map(|l| 1usize << l);
             let convention = if flags[0] {
                 Convention::Cxyfb
@@ -347,146 +542,134 @@ fn any_case() -> impl Strategy<Value = Case> {
             } else {
                 UnusedSlots::Unknown
             };
-            let external = |n: usize, t: usize, s: usize, more: usize| {
-                (n.div_ceil(t) + more).next_multiple_of(s)
-            };
-            let (ex, ey) = (
-                external(x, t[1], stride[0], more[0]),
-                external(y, t[2], stride[1], more[1]),
-            );
+            let (channels, filters) = (c * groups, f * groups);
             let mut dims = vec![String::new(); 5];
-            dims[convention.channels()] = format!("{c}/{}", t[convention.channels()]);
-            dims[convention.filters()] = format!("*/{}", t[convention.filters()]);
-            dims[1] = format!("{x}~{ex}/{}", t[1]);
-            dims[2] = format!("{y}~{ey}/{}", t[2]);
+            dims[convention.channels(5)] = format!("{channels}/{}", t[convention.channels(5)]);
+            dims[convention.filters(5)] = format!("*/{}", t[convention.filters(5)]);
+            dims[1] = format!("{x}~{}/{}", x.div_ceil(t[1]) + more[0], t[1]);
+            dims[2] = format!("{y}~{}/{}", y.div_ceil(t[2]) + more[1], t[2]);
             dims[4] = format!("{b}/{}", t[4]);
-            let flagged = |i: usize, dim: &String| {
-                let q = dim.replace('/', "?/");
-                if [1, 2, 4].iter().zip(unknown).any(|(&d, u)| d == i && u)
-                    && q.parse::<girih_tiles::TileDim>().is_ok()
-                {
-                    q
-                } else {
-                    dim.clone()
+            let phases = phases.map(|l| 1usize << l);
+            if phases != [1, 1] {
+                dims.insert(2, format!("1/{}", phases[0]));
+                dims.insert(4, format!("1/{}", phases[1]));
+            }
+            let last = dims.len() - 1;
+            let may_be_unknown: Vec<usize> = (1..last - 1).chain([last]).collect();
+            for (&d, _) in may_be_unknown.iter().zip(unknown).filter(|u| u.1) {
+                let q = dims[d].replace('/', "?/");
+                if q.parse::<girih_tiles::TileDim>().is_ok() {
+                    dims[d] = q;
                 }
-            };
-            let dims: Vec<String> = dims
-                .iter()
-                .enumerate()
-                .map(|(i, d)| flagged(i, d))
-                .collect();
-            let padding = Padding {
-                top: pad[0],
-                bottom: pad[1],
-                left: pad[2],
-                right: pad[3],
-            };
+            }
             let case = Case {
                 image: shape(&format!("[{}]", dims.join(", "))),
-                sizes: [c, x, y, b],
-                kernel,
+                sizes: [channels, x, y, b],
                 config: ConvConfig {
                     convention,
-                    stride,
-                    padding,
+                    windows,
                     unused,
                 },
-                filters: f,
+                filters,
+                groups,
                 bias: flags[2],
                 garbage: flags[3],
             };
-            let fits = Conv2d::full("c", filters(f, c, kernel), None, case.config)
-                .unwrap()
+            windows[0].results(x).ok()?;
+            windows[1].results(y).ok()?;
+            let w = self::filters(filters, c, windows.map(|w| w.kernel));
+            conv(&w, groups, None, case.config)
                 .output_shape(&case.image)
-                .is_ok();
-            fits.then_some(case)
+                .is_ok()
+                .then_some(case)
         },
     )
 }
 
 fn check_case(
-    eval: &Counting,
     case: &Case,
-    conv: &Conv2d,
-    w: &Array4<f64>,
-    bias: Option<&Array1<f64>>,
-    depthwise: bool,
+    conv: &InterleavedConv,
+    expected: &Array4<f64>,
+    summed: bool,
 ) -> Result<(), TestCaseError> {
+    let eval = Counting::new(case.image.slots());
     let [c, x, y, b] = case.sizes;
     let convention = case.config.convention;
+    let rank = case.image.rank();
     let data = images(c, x, y, b);
     let garbage = if case.garbage { 1e3 } else { 0.0 };
-    let image = eval.dirty(&five(&data, convention.channels()), &case.image, garbage);
-    let result: TileTensor<Counting> = conv
-        .forward(eval, &image)
-        .map_err(|e| TestCaseError::fail(e.to_string()))?;
-    prop_assert_eq!(result.shape(), &conv.output_shape(&case.image).unwrap());
-    let open = eval.open(&result).map_err(TestCaseError::fail)?;
-    let expected = if depthwise {
-        let parts: Vec<Array4<f64>> = (0..c)
-            .map(|k| {
-                let one = data.slice(ndarray::s![k..k + 1, .., .., ..]).to_owned();
-                let w = w.slice(ndarray::s![0..1, k..k + 1, .., ..]).to_owned();
-                let b = bias.map(|b| Array1::from(vec![b[k]]));
-                reference(
-                    &one,
-                    &w,
-                    b.as_ref(),
-                    case.config.stride,
-                    case.config.padding,
-                )
-            })
-            .collect();
-        ndarray::concatenate(
-            ndarray::Axis(0),
-            &parts.iter().map(|p| p.view()).collect::<Vec<_>>(),
-        )
-        .unwrap()
-    } else {
-        reference(&data, w, bias, case.config.stride, case.config.padding)
-    };
-    let at = if depthwise {
-        convention.channels()
-    } else {
-        convention.filters()
-    };
-    prop_assert!(
-        distance(&open, &five(&expected, at)) < 1e-9,
-        "{}",
-        result.shape()
+    let image = eval.dirty(
+        &laid_out(&data, convention.channels(rank), rank),
+        &case.image,
+        garbage,
     );
+    let fail = |e: girih_tiles::Error| TestCaseError::fail(e.to_string());
+    let result: TileTensor<Counting> = conv.forward(&eval, &image).map_err(fail)?;
+    prop_assert_eq!(result.shape(), &conv.output_shape(&case.image).unwrap());
+    prop_assert_eq!(
+        conv.counts(&case.image).unwrap(),
+        recorded(conv, &case.image)
+    );
+    let rank = result.shape().rank();
+    let at = if summed {
+        convention.filters(rank)
+    } else {
+        convention.channels(rank)
+    };
+    let expected = laid_out(expected, at, rank);
+    let open = eval.open(&result).map_err(TestCaseError::fail)?;
+    prop_assert!(distance(&open, &expected) < 1e-9, "{}", result.shape());
     if case.config.unused == UnusedSlots::Zero {
         let dims = result.shape().dims();
-        prop_assert!(!dims[1].is_unknown() && !dims[2].is_unknown());
+        prop_assert!(
+            (1..rank - 2).all(|d| !dims[d].is_unknown()),
+            "{}",
+            result.shape()
+        );
     }
+    // The same with encrypted filters.
+    let encrypt = |v: &[f64]| Ok::<_, girih_tiles::Error>(eval.vector(v)?);
+    let secret = conv
+        .encrypt_filters(&eval, &case.image, encrypt)
+        .map_err(fail)?;
+    let result = conv
+        .forward_encrypted(&eval, &image, &secret)
+        .map_err(fail)?;
+    let open = eval.open(&result).map_err(TestCaseError::fail)?;
+    prop_assert!(
+        distance(&open, &expected) < 1e-9,
+        "encrypted {}",
+        result.shape()
+    );
     Ok(())
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, max_global_rejects: 20_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, max_global_rejects: 100_000, ..ProptestConfig::default() })]
     #[test]
     fn random_convolutions(case in any_case()) {
-        let eval = Counting::new(case.image.slots());
-        let w = filters(case.filters, case.sizes[0], case.kernel);
+        let [channels, x, y, b] = case.sizes;
+        let w = filters(case.filters, channels / case.groups, case.config.windows.map(|w| w.kernel));
         let bias = case.bias.then(|| Array1::from_shape_fn(case.filters, |f| f as f64 - 1.5));
-        let conv = Conv2d::full("c", w.clone(), bias.clone(), case.config).unwrap();
-        check_case(&eval, &case, &conv, &w, bias.as_ref(), false)?;
+        let conv = conv(&w, case.groups, bias.as_ref(), case.config);
+        let expected = reference(&images(channels, x, y, b), &w, case.groups, bias.as_ref(), case.config.windows);
+        check_case(&case, &conv, &expected, true)?;
     }
 
     #[test]
     fn random_depthwise_convolutions_and_pools(case in any_case(), mean in any::<bool>()) {
-        let eval = Counting::new(case.image.slots());
-        let c = case.sizes[0];
-        let w = filters(1, c, case.kernel);
-        if mean {
-            let w = w.mapv(|_| 1.0 / (case.kernel[0] * case.kernel[1]) as f64);
-            let pool = Conv2d::mean_pool(case.kernel, case.config).unwrap();
-            check_case(&eval, &case, &pool, &w, None, true)?;
+        let [c, x, y, b] = case.sizes;
+        let kernel = case.config.windows.map(|w| w.kernel);
+        let (filters, bias, w) = if mean {
+            let w = Array4::from_elem((c, 1, kernel[0], kernel[1]), 1.0 / (kernel[0] * kernel[1]) as f64);
+            (Filters::mean(kernel).unwrap(), None, w)
         } else {
+            let w = filters(c, 1, kernel);
             let bias = case.bias.then(|| Array1::from_shape_fn(c, |f| f as f64 - 1.5));
-            let taps = Array3::from_shape_fn((c, case.kernel[0], case.kernel[1]), |(c, i, j)| w[[0, c, i, j]]);
-            let conv = Conv2d::depthwise("d", taps, bias.clone(), case.config).unwrap();
-            check_case(&eval, &case, &conv, &w, bias.as_ref(), true)?;
-        }
+            (Filters::depthwise(w.iter().copied().collect(), c, kernel).unwrap(), bias, w)
+        };
+        let conv = InterleavedConv::try_new("d", filters, bias.as_ref().map(|b| b.to_vec()), case.config).unwrap();
+        let expected = reference(&images(c, x, y, b), &w, c, bias.as_ref(), case.config.windows);
+        check_case(&case, &conv, &expected, false)?;
     }
 }

@@ -53,6 +53,11 @@ impl Counting {
         self.counts.set(counts);
     }
 
+    /// A fresh vector.
+    pub(crate) fn vector(&self, values: &[f64]) -> Result<Clear> {
+        self.inner.vector(values)
+    }
+
     pub(crate) fn tensor(&self, values: &ArrayD<f64>, shape: &TileShape) -> TileTensor<Self> {
         TileTensor::pack_with(self, &values.view(), shape, |v| {
             Ok::<_, girih_tiles::Error>(self.inner.vector(v)?)

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use girih_he::{Auto, ClearEvaluator, Evaluator, Level, Op, Recorder, interpret};
-use girih_tiles::ops::conv::{Conv2d, ConvConfig, Convention, Padding, UnusedSlots};
+use girih_tiles::ops::conv::{
+    ConvConfig, Convention, Filters, InterleavedConv, UnusedSlots, Window,
+};
 use girih_tiles::ops::dense::{Dense, DenseDims};
 use girih_tiles::{TileShape, TileTensor};
 use ndarray::{Array2, Array4};
@@ -11,24 +13,23 @@ use ndarray::{Array2, Array4};
 use crate::common::{ramp, shape};
 
 fn network<E: Evaluator>(eval: &E, x: &TileTensor<E>) -> TileTensor<E> {
-    let config = ConvConfig {
+    let config = |window| ConvConfig {
         convention: Convention::Cxyfb,
-        stride: [1, 1],
-        padding: Padding::symmetric(1),
+        windows: [window; 2],
         unused: UnusedSlots::Unknown,
     };
     let w = Array4::from_shape_fn((3, 2, 3, 3), |(f, c, i, j)| (f + c + i) as f64 - j as f64);
-    let conv = Conv2d::full("conv", w, None, config).unwrap();
+    let filters = Filters::try_new(w.into_iter().collect(), 3, 2, 1, [3, 3]).unwrap();
+    let same = Window::same(3, 1, 1, 8).unwrap();
+    let conv = InterleavedConv::try_new("conv", filters, None, config(same)).unwrap();
     let y = conv.forward(eval, x).unwrap();
-    let pool = ConvConfig {
-        stride: [2, 2],
-        padding: Padding::default(),
-        ..config
+    let halves = Window {
+        stride: 2,
+        ..Window::valid(2)
     };
-    let y = Conv2d::mean_pool([2, 2], pool)
-        .unwrap()
-        .forward(eval, &y)
-        .unwrap();
+    let mean = Filters::mean([2, 2]).unwrap();
+    let pool = InterleavedConv::try_new("pool", mean, None, config(halves)).unwrap();
+    let y = pool.forward(eval, &y).unwrap();
     let w = Array2::from_shape_fn((4, 48), |(o, k)| ((o * 48 + k) as f64).sin());
     let dims = DenseDims {
         features: &[3, 1, 2],

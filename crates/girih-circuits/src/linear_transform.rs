@@ -12,8 +12,9 @@
 //! page `docs/linear-transforms.md` has the counts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use girih_he::{Evaluator, GiantStep, Rotation};
+use girih_he::{ConstantSource, ConstantValues, Evaluator, GiantStep, Rotation};
 
 use crate::{Error, Result};
 
@@ -30,11 +31,11 @@ pub struct LinearTransform {
     inputs: usize,
     outputs: usize,
     /// `diagonals[(output, input, r)][s]`, with `r` in `0..slots`.
-    diagonals: BTreeMap<(usize, usize, usize), Vec<f64>>,
+    diagonals: BTreeMap<(usize, usize, usize), ConstantValues>,
 }
 
 /// A vector, the name of its weights and their values, one per slot.
-pub type WeightedTerm<C> = (C, String, Vec<f64>);
+pub type WeightedTerm<C> = (C, String, ConstantValues);
 
 /// Forms `Σ xᵢ ⊙ wᵢ` for named weight vectors: plain constants, or weights that are encrypted themselves.
 pub trait WeightedSum<E: Evaluator> {
@@ -76,7 +77,7 @@ impl<E: Evaluator> WeightedSum<E> for PlainWeights {
     ) -> Result<E::Ciphertext> {
         let constants = terms
             .iter()
-            .map(|(_, name, values)| eval.constant(name, values))
+            .map(|(_, name, values)| eval.constant_of(name, values))
             .collect::<girih_he::Result<Vec<_>>>()?;
         let pairs: Vec<_> = terms
             .iter()
@@ -126,8 +127,24 @@ impl LinearTransform {
         let diagonal = self
             .diagonals
             .entry((output, input, r))
-            .or_insert_with(|| vec![0.0; self.slots]);
-        diagonal[to] += value;
+            .or_insert_with(|| vec![0.0; self.slots].into());
+        if let ConstantValues::Computed(..) = diagonal {
+            *diagonal = diagonal.slots().into();
+        }
+        if let ConstantValues::Stored(values) = diagonal {
+            Arc::make_mut(values)[to] += value;
+        }
+    }
+
+    /// Sets the diagonal by which `output[s]` reads `input[(s + r) mod slots]`; the indices are in range by contract.
+    pub fn set(&mut self, output: usize, input: usize, r: usize, values: ConstantValues) {
+        assert!(output < self.outputs && input < self.inputs && r < self.slots);
+        self.diagonals.insert((output, input, r), values);
+    }
+
+    /// The diagonals by output, input and rotation.
+    pub fn diagonals(&self) -> impl Iterator<Item = ((usize, usize, usize), &ConstantValues)> {
+        self.diagonals.iter().map(|(key, values)| (*key, values))
     }
 
     /// The rotations in use.
@@ -147,7 +164,7 @@ impl LinearTransform {
         assert_eq!(xs.len(), self.inputs);
         let mut ys = vec![vec![0.0; self.slots]; self.outputs];
         for (&(output, input, r), diagonal) in &self.diagonals {
-            for (s, d) in diagonal.iter().enumerate() {
+            for (s, d) in diagonal.slots().iter().enumerate() {
                 ys[output][s] += d * xs[input][(s + r) % self.slots];
             }
         }
@@ -195,9 +212,8 @@ impl LinearTransform {
             (0..self.outputs).map(|_| BTreeMap::new()).collect();
         for (output, giant, input, r) in order {
             let baby = steps.split(r, self.slots).1;
-            let mut turned = self.diagonals[&(output, input, r)].clone();
-            turned.rotate_right(giant);
-            let constant = eval.constant(&format!("{name}/{output}.{input}.{r}"), &turned)?;
+            let turned = turned(&self.diagonals[&(output, input, r)], giant);
+            let constant = eval.constant_of(&format!("{name}/{output}.{input}.{r}"), &turned)?;
             let step = outputs[output].entry(giant).or_insert_with(|| GiantStep {
                 by: rotation(giant),
                 terms: Vec::new(),
@@ -239,12 +255,10 @@ impl LinearTransform {
             BTreeMap::new();
         for (&(output, input, r), diagonal) in &self.diagonals {
             let (giant, baby) = steps.split(r, self.slots);
-            let mut turned = diagonal.clone();
-            turned.rotate_right(giant);
             partial.entry((output, giant)).or_default().push((
                 rotated[&(input, baby)].clone(),
                 format!("{name}/{output}.{input}.{r}"),
-                turned,
+                turned(diagonal, giant),
             ));
         }
         let mut sums: Vec<Vec<(E::Ciphertext, Rotation)>> =
@@ -293,6 +307,32 @@ impl LinearTransform {
             }
         }
         Ok(rotated)
+    }
+}
+
+/// A diagonal as a giant step reads it: it turns the sums of the products, so the factors are turned back.
+fn turned(diagonal: &ConstantValues, giant: usize) -> ConstantValues {
+    match diagonal {
+        values if giant == 0 => values.clone(),
+        ConstantValues::Stored(values) => {
+            let mut values = values.to_vec();
+            values.rotate_right(giant);
+            values.into()
+        }
+        ConstantValues::Computed(..) => {
+            ConstantValues::Computed(Arc::new(Turned(diagonal.clone(), giant)), 0)
+        }
+    }
+}
+
+/// Slots rotated to the right.
+struct Turned(ConstantValues, usize);
+
+impl ConstantSource for Turned {
+    fn slots(&self, _: usize) -> Vec<f64> {
+        let mut values = self.0.slots().to_vec();
+        values.rotate_right(self.1);
+        values
     }
 }
 

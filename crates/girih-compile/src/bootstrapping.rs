@@ -8,7 +8,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use girih_he::{Bootstrapping, HeProfile, Level, Op, Primitive, Program, ValueId, cost};
-use girih_nn::{Affine, Sparse};
+use girih_nn::Affine;
 
 use crate::level_graph::{LevelGraph, LevelNode, LevelPlan};
 use crate::network::{Network, Stage, StageId, StageKind, shift_of};
@@ -98,14 +98,8 @@ impl Network {
             let StageKind::Linear(map) = &stage.kind else {
                 return stage.clone();
             };
-            let terms = map.terms.iter().map(|(s, m)| {
-                let factor = own / scales[s.0];
-                let m = match factor == 1.0 {
-                    true => m.clone(),
-                    false => Sparse::diagonal(&vec![factor; m.rows()]).compose(m),
-                };
-                (*s, m)
-            });
+            let terms = map.terms.iter();
+            let terms = terms.map(|(s, m)| (*s, m.scaled_by(own / scales[s.0])));
             let map = Affine {
                 terms: terms.collect(),
                 bias: map.bias.iter().map(|b| own * b).collect(),

@@ -8,11 +8,14 @@
 use std::collections::BTreeMap;
 
 use girih_model::{Graph, Node, NodeId, Op};
-use girih_nn::{Affine, Sparse, maps};
+use girih_nn::{Affine, Matrix, Window, maps};
 use girih_polyfit::EvaluationPlan;
 
 use crate::ranges::Ranges;
 use crate::{Error, Result};
+
+/// Most multiply-adds by which matrices are composed, and most entries that are added, to save a level.
+const COMPOSED: usize = 1 << 24;
 
 /// Index of a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -258,6 +261,48 @@ impl Builder<'_> {
         }
     }
 
+    /// `M x + shift` (none if it is empty); `x`, the value of `source`, gets a stage of its own where composing the matrices would
+    /// spell out too much.
+    fn then(
+        &mut self,
+        x: &Affine<StageId>,
+        source: &Node,
+        matrix: &Matrix,
+        shift: &[f64],
+    ) -> Affine<StageId> {
+        let cost: usize = x.terms.values().map(|m| matrix.compose_cost(m)).sum();
+        let value = match cost <= COMPOSED {
+            true => x.then(matrix),
+            false => Affine::source(self.materialise(x, source), x.size()).then(matrix),
+        };
+        value.shifted(shift)
+    }
+
+    /// `a + factor · b`; a summand that reads what the other one reads gets a stage of its own where adding the matrices would
+    /// spell out too much.
+    fn sum(
+        &mut self,
+        [a, b]: [&Affine<StageId>; 2],
+        sources: [&Node; 2],
+        factor: f64,
+    ) -> Affine<StageId> {
+        let shared = |x: &Affine<StageId>, y: &Affine<StageId>| -> usize {
+            let common = x.terms.iter().filter(|(k, _)| y.terms.contains_key(k));
+            common.map(|(_, m)| m.entries()).sum()
+        };
+        let (first, second) = (shared(a, b), shared(b, a));
+        if first + second <= COMPOSED {
+            return a.plus(b, factor);
+        }
+        let mut apart = |x: &Affine<StageId>, source: &Node| {
+            Affine::source(self.materialise(x, source), x.size())
+        };
+        match first > second {
+            true => apart(a, sources[0]).plus(b, factor),
+            false => a.plus(&apart(b, sources[1]), factor),
+        }
+    }
+
     fn elementwise(&mut self, node: &Node, kind: StageKind) -> Affine<StageId> {
         let id = self.push(&node.name, &node.shape, kind);
         Affine::source(id, node.shape.iter().product())
@@ -275,10 +320,10 @@ impl Builder<'_> {
         let value = match &node.op {
             Op::Input => self.elementwise(node, StageKind::Input),
             Op::Identity | Op::Flatten | Op::Reshape(_) => operand(0).clone(),
-            Op::Transpose(perm) => operand(0).then(
-                &maps::transpose(shape(0), perm)?,
-                &vec![0.0; operand(0).size()],
-            ),
+            Op::Transpose(perm) => {
+                let matrix = maps::transpose(shape(0), perm)?;
+                self.then(operand(0), source(0), &matrix, &[])
+            }
             Op::Conv2d {
                 weight,
                 bias,
@@ -286,10 +331,11 @@ impl Builder<'_> {
                 pad,
                 groups,
             } => {
-                let window = maps::Window {
+                let window = Window {
                     kernel: [weight.shape()[2], weight.shape()[3]],
                     stride: *stride,
                     pad: *pad,
+                    ..Window::default()
                 };
                 let flat: Vec<f64> = weight.iter().copied().collect();
                 let matrix = maps::conv2d(
@@ -302,17 +348,14 @@ impl Builder<'_> {
                 let per_filter: Vec<f64> = bias
                     .as_ref()
                     .map_or(vec![0.0; weight.shape()[0]], |b| b.to_vec());
-                operand(0).then(&matrix, &spread(&per_filter, node.shape.iter().product()))
+                let shift = spread(&per_filter, node.shape.iter().product());
+                self.then(operand(0), source(0), &matrix, &shift)
             }
             Op::Dense { weight, bias } => {
                 let flat: Vec<f64> = weight.iter().copied().collect();
                 let matrix = maps::dense(&flat, weight.nrows(), weight.ncols())?;
-                operand(0).then(
-                    &matrix,
-                    &bias
-                        .as_ref()
-                        .map_or(vec![0.0; weight.nrows()], |b| b.to_vec()),
-                )
+                let shift = bias.as_ref().map_or(Vec::new(), |b| b.to_vec());
+                self.then(operand(0), source(0), &matrix, &shift)
             }
             Op::AvgPool {
                 kernel,
@@ -320,37 +363,41 @@ impl Builder<'_> {
                 pad,
                 count_include_pad,
             } => {
-                let window = maps::Window {
+                let window = Window {
                     kernel: *kernel,
                     stride: *stride,
                     pad: *pad,
+                    ..Window::default()
                 };
                 let matrix =
                     maps::average_pool(image(node, shape(0))?, window, *count_include_pad)?;
-                operand(0).then(&matrix, &vec![0.0; matrix.rows()])
+                self.then(operand(0), source(0), &matrix, &[])
             }
             Op::GlobalAvgPool => {
                 let [channels, height, width] = image(node, shape(0))?;
-                let window = maps::Window {
+                let window = Window {
                     kernel: [height, width],
-                    stride: [1, 1],
-                    pad: [0; 4],
+                    ..Window::default()
                 };
                 let matrix = maps::average_pool([channels, height, width], window, true)?;
-                operand(0).then(&matrix, &vec![0.0; matrix.rows()])
+                self.then(operand(0), source(0), &matrix, &[])
             }
             Op::Affine { scale, shift } => {
                 let size = operand(0).size();
-                let matrix = Sparse::diagonal(&spread(&scale.to_vec(), size));
-                operand(0).then(&matrix, &spread(&shift.to_vec(), size))
+                let matrix = Matrix::diagonal(&spread(&scale.to_vec(), size));
+                operand(0)
+                    .then(&matrix)
+                    .shifted(&spread(&shift.to_vec(), size))
             }
             Op::Elementwise { scale, shift } => {
                 let factors: Vec<f64> = scale.iter().copied().collect();
                 let shifts: Vec<f64> = shift.iter().copied().collect();
-                operand(0).then(&Sparse::diagonal(&factors), &shifts)
+                operand(0)
+                    .then(&Matrix::diagonal(&factors))
+                    .shifted(&shifts)
             }
-            Op::Add => operand(0).plus(operand(1), 1.0),
-            Op::Sub => operand(0).plus(operand(1), -1.0),
+            Op::Add => self.sum([operand(0), operand(1)], [source(0), source(1)], 1.0),
+            Op::Sub => self.sum([operand(0), operand(1)], [source(0), source(1)], -1.0),
             Op::Mul => {
                 let a = self.materialise(operand(0), source(0));
                 let b = self.materialise(operand(1), source(1));
@@ -396,15 +443,16 @@ impl Builder<'_> {
             [] | [_] => Err(Error::Constant {
                 node: node.name.clone(),
             }),
-            [c, b] => Ok(x.then(&Sparse::diagonal(&vec![b; size]), &vec![c; size])),
+            [c, b] => Ok(x
+                .then(&Matrix::diagonal(&vec![b; size]))
+                .shifted(&vec![c; size])),
             [c, b, a] => {
-                let shifted = x.then(&Sparse::identity(size), &vec![b / (2.0 * a); size]);
+                let shifted = x.clone().shifted(&vec![b / (2.0 * a); size]);
                 let root = self.materialise(&shifted, source);
                 let square = self.elementwise(node, StageKind::Power(root, 2));
-                Ok(square.then(
-                    &Sparse::diagonal(&vec![a; size]),
-                    &vec![c - b * b / (4.0 * a); size],
-                ))
+                Ok(square
+                    .then(&Matrix::diagonal(&vec![a; size]))
+                    .shifted(&vec![c - b * b / (4.0 * a); size]))
             }
             _ => self.fitted(node, x, source),
         }
@@ -426,16 +474,17 @@ impl Builder<'_> {
             })?;
         let size = x.size();
         let (scale, shift) = replacement.plan.input_map().unwrap_or((1.0, 0.0));
-        let input = x.then(&Sparse::diagonal(&vec![scale; size]), &vec![shift; size]);
+        let input = x
+            .then(&Matrix::diagonal(&vec![scale; size]))
+            .shifted(&vec![shift; size]);
         let input = self.materialise(&input, source);
         let value = self.elementwise(node, StageKind::Function(input, replacement.plan.clone()));
         if (replacement.scale, replacement.shift) == (1.0, 0.0) {
             return Ok(value);
         }
-        Ok(value.then(
-            &Sparse::diagonal(&vec![replacement.scale; size]),
-            &vec![replacement.shift; size],
-        ))
+        Ok(value
+            .then(&Matrix::diagonal(&vec![replacement.scale; size]))
+            .shifted(&vec![replacement.shift; size]))
     }
 
     /// Rewrites `a·x² + b·x` (element by element) as `a·(x + b/2a)² - b²/4a`.
@@ -470,13 +519,13 @@ impl Builder<'_> {
                 StageKind::Linear(map) => map.clone(),
                 _ => Affine::source(root, a.len()),
             };
-            let shifted = base.then(&Sparse::identity(a.len()), &shift);
+            let shifted = base.shifted(&shift);
             let stage = self.stages[root.0].clone();
             let new_root = self.push(&stage.name, &stage.shape, StageKind::Linear(shifted));
             let new_square = self.push(&node.name, &stage.shape, StageKind::Power(new_root, 2));
             value.terms.remove(&square);
             value.terms.remove(&root);
-            value.terms.insert(new_square, Sparse::diagonal(&a));
+            value.terms.insert(new_square, Matrix::diagonal(&a));
             for ((bias, a), s) in value.bias.iter_mut().zip(&a).zip(&shift) {
                 *bias -= a * s * s;
             }

@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 
 use girih_circuits::StepPrices;
-use girih_nn::{Affine, ImageGrid, PlacedMap, Placement, Strategy, maps};
+use girih_nn::{Affine, ImageGrid, PlacedMap, Placement, Strategy, Window, maps};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let window = maps::Window {
+    let window = Window {
         kernel: [5, 5],
         stride: [2, 2],
         pad: [1, 1, 0, 0],
+        ..Window::default()
     };
     let weight = vec![0.1; 5 * 25];
     let matrix = maps::conv2d([1, 28, 28], &weight, 5, 1, window)?;
-    let map = Affine::source(0u8, 784).then(&matrix, &vec![0.0; 845]);
+    let map = Affine::source(0u8, 784).then(&matrix);
     let prices = StepPrices {
         decompose: 0.5,
         baby: 0.5,

@@ -5,9 +5,15 @@ mod affine;
 mod error;
 mod linear;
 pub mod maps;
+mod matrix;
 mod placement;
+mod sparse;
+mod window;
 
-pub use affine::{Affine, Sparse};
+pub use affine::Affine;
 pub use error::{Error, Result};
 pub use linear::{LinearLayer, LinearPlan, PlacedMap, Strategy};
+pub use matrix::{DenseMatrix, Matrix};
 pub use placement::{ImageGrid, Place, Placement};
+pub use sparse::Sparse;
+pub use window::{Window, WindowMatrix};

@@ -13,11 +13,17 @@
 //!   `[a/t1, b/t2] · [*/t1, b/t2]`. The other units hold partial sums afterwards.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use girih_circuits::{LinearTransform, Pattern, StepCounts, StepPrices, Steps, WeightedSum};
-use girih_he::{Evaluator, Rotation};
+use girih_he::{ConstantValues, Evaluator, Rotation};
 
-use crate::{Affine, Error, Placement, Result};
+use crate::{Affine, Error, Matrix, Placement, Result};
+use classes::classes;
+use computed::{ComputedDiagonals, Inverse, Source};
+
+mod classes;
+mod computed;
 
 /// Which copies of sources and results meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +35,10 @@ pub enum Strategy {
     /// Rows lie at the distance of the source's period and are summed inside.
     FoldInner,
 }
+
+/// Matrices with more entries in all are not spelled out: their diagonals are found by the structure of their places and
+/// computed when they are asked for.
+const SPELLED_OUT: usize = 1 << 22;
 
 /// Terms of one rotate-and-add step: four halve the number of key-switch decompositions of two.
 const FOLD_RADIX: usize = 4;
@@ -59,6 +69,50 @@ struct Entry {
     value: f64,
 }
 
+/// Which places of one source and of the result meet under a strategy.
+#[derive(Clone, Copy, Debug)]
+struct Reach {
+    strategy: Strategy,
+    /// Units of a tile.
+    units: usize,
+    /// Period of the source.
+    own: usize,
+    /// Period of the result.
+    period: usize,
+    /// Longest period of all sources.
+    span: usize,
+}
+
+impl Reach {
+    /// The distance on whose diagonal an entry lies, from the unit of its source less that of its result.
+    fn distance(&self, difference: isize) -> usize {
+        let modulo = |m: usize| difference.rem_euclid(m as isize) as usize;
+        match self.strategy {
+            Strategy::FoldInner => 0,
+            Strategy::FoldOuter if self.own >= self.period => modulo(self.period),
+            Strategy::Direct | Strategy::FoldOuter => match modulo(self.own) {
+                forward if forward > self.own / 2 => self.units + forward - self.own,
+                forward => forward,
+            },
+        }
+    }
+
+    /// The units of result and source, below their periods, that meet in a unit of a diagonal.
+    fn meets(&self, unit: usize, distance: usize) -> Option<(usize, usize)> {
+        let from = (unit + distance) % self.own;
+        match self.strategy {
+            Strategy::Direct => Some((unit % self.period, from)),
+            Strategy::FoldInner => Some((unit / self.span * self.span, unit % self.span)),
+            Strategy::FoldOuter if self.own >= self.period => {
+                (unit % self.span < self.own).then_some((unit % self.period, from))
+            }
+            Strategy::FoldOuter => {
+                (unit % self.span < self.period).then_some((unit % self.span, from))
+            }
+        }
+    }
+}
+
 /// An affine map with placed sources.
 #[derive(Clone, Debug)]
 pub struct PlacedMap<'a, K: Ord + Copy> {
@@ -69,6 +123,8 @@ pub struct PlacedMap<'a, K: Ord + Copy> {
     batch: usize,
     /// Longest period of the sources.
     span: usize,
+    /// Whether the map is small enough to be walked through entry by entry.
+    spelled_out: bool,
 }
 
 impl<'a, K: Ord + Copy> PlacedMap<'a, K> {
@@ -106,6 +162,7 @@ impl<'a, K: Ord + Copy> PlacedMap<'a, K> {
             units: slots / batch,
             batch,
             span,
+            spelled_out: map.terms.values().map(Matrix::entries).sum::<usize>() <= SPELLED_OUT,
         })
     }
 
@@ -121,13 +178,26 @@ impl<'a, K: Ord + Copy> PlacedMap<'a, K> {
         self.map.size()
     }
 
-    /// The plan for a result placement and strategy, or `None` where the two do not go together.
+    /// The plan for a result placement and strategy, or `None` where the two do not go together, where a tile of the result
+    /// would stay empty, or where the diagonals of a large map cannot be found.
     #[must_use]
     pub fn plan(
         &self,
         output: &Placement,
         strategy: Strategy,
         prices: &StepPrices,
+    ) -> Option<LinearPlan> {
+        self.plan_within(output, strategy, prices, f64::INFINITY)
+    }
+
+    /// [`plan`](Self::plan), or `None` where the products alone cost more than `at_most`.
+    #[must_use]
+    pub fn plan_within(
+        &self,
+        output: &Placement,
+        strategy: Strategy,
+        prices: &StepPrices,
+        at_most: f64,
     ) -> Option<LinearPlan> {
         let possible = match strategy {
             Strategy::Direct => output.period() >= self.span,
@@ -142,23 +212,17 @@ impl<'a, K: Ord + Copy> PlacedMap<'a, K> {
         if !possible || output.features() != self.rows() {
             return None;
         }
-        let mut seen = vec![false; output.tiles() * self.inputs * self.units];
-        self.for_each_entry(output, strategy, |e| {
-            seen[(e.output * self.inputs + e.input) * self.units + e.distance] = true;
-        });
-        let diagonals = seen
-            .iter()
-            .enumerate()
-            .filter(|(_, s)| **s)
-            .map(|(i, _)| {
-                (
-                    i / self.units / self.inputs,
-                    i / self.units % self.inputs,
-                    i % self.units,
-                )
-            })
-            .collect();
+        let diagonals = match self.spelled_out {
+            true => self.occupied(output, strategy),
+            false => self.occupied_by_structure(output, strategy)?,
+        };
+        if diagonals.len() as f64 * prices.product > at_most {
+            return None;
+        }
         let (steps, counts) = Pattern { diagonals }.best_steps(self.units, prices);
+        if counts.outputs < output.tiles() {
+            return None;
+        }
         let folds = match strategy {
             Strategy::Direct => Vec::new(),
             Strategy::FoldOuter => folds(output.period(), self.span),
@@ -180,9 +244,103 @@ impl<'a, K: Ord + Copy> PlacedMap<'a, K> {
         })
     }
 
+    /// Output tile, input tile and distance of every entry, sorted.
+    fn occupied(&self, output: &Placement, strategy: Strategy) -> Vec<(usize, usize, usize)> {
+        let mut seen = vec![false; output.tiles() * self.inputs * self.units];
+        self.for_each_entry(output, strategy, |e| {
+            seen[(e.output * self.inputs + e.input) * self.units + e.distance] = true;
+        });
+        let places = seen.iter().enumerate().filter(|(_, s)| **s);
+        let (units, inputs) = (self.units, self.inputs);
+        places
+            .map(|(i, _)| (i / units / inputs, i / units % inputs, i % units))
+            .collect()
+    }
+
+    /// [`occupied`](Self::occupied) by the structure of matrices and places, entries that happen to be zero included; `None` if
+    /// they have none.
+    fn occupied_by_structure(
+        &self,
+        output: &Placement,
+        strategy: Strategy,
+    ) -> Option<Vec<(usize, usize, usize)>> {
+        let mut found = Vec::new();
+        for (placement, first, key) in &self.sources {
+            let reach = self.reach(placement, output, strategy);
+            match &self.map.terms[key] {
+                Matrix::Window(matrix) => {
+                    let classes = classes(matrix, placement, output)?;
+                    let place = |(to, from, d)| (to, first + from, reach.distance(d));
+                    found.extend(classes.into_iter().map(place));
+                }
+                matrix => {
+                    let tiles = placement.tiles();
+                    let mut seen = vec![false; output.tiles() * tiles * self.units];
+                    let mut see = |row: usize, col: usize| {
+                        let (p, q) = (output.place(row), placement.place(col));
+                        let distance = reach.distance(q.unit as isize - p.unit as isize);
+                        let at = p.tile as usize * tiles + q.tile as usize;
+                        seen[at * self.units + distance] = true;
+                    };
+                    match matrix {
+                        Matrix::Sparse(entries) => (0..entries.rows())
+                            .for_each(|r| entries.row(r).for_each(|(c, _)| see(r, c))),
+                        _ => (0..matrix.rows())
+                            .for_each(|r| (0..matrix.cols()).for_each(|c| see(r, c))),
+                    }
+                    let places = seen.iter().enumerate().filter(|(_, s)| **s);
+                    found.extend(places.map(|(i, _)| {
+                        let (at, distance) = (i / self.units, i % self.units);
+                        (at / tiles, first + at % tiles, distance)
+                    }));
+                }
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        Some(found)
+    }
+
+    fn reach(&self, source: &Placement, output: &Placement, strategy: Strategy) -> Reach {
+        Reach {
+            strategy,
+            units: self.units,
+            own: source.period(),
+            period: output.period(),
+            span: self.span,
+        }
+    }
+
     /// The layer of a plan, with its values.
     #[must_use]
     pub fn build(&self, plan: &LinearPlan) -> LinearLayer {
+        let output = &plan.output;
+        let transform = match self.spelled_out {
+            true => self.stored(plan),
+            false => self.computed(plan),
+        };
+        let bias = self.map.bias.iter().any(|&b| b != 0.0).then(|| {
+            let samples = vec![self.map.bias.as_slice(); self.batch];
+            output.pack(&samples)
+        });
+        let giant = plan.steps.giant * self.batch;
+        LinearLayer {
+            transform,
+            bias,
+            steps: Steps {
+                giant,
+                ..plan.steps
+            },
+            folds: plan
+                .folds
+                .iter()
+                .map(|f| f.iter().map(|d| d * self.batch).collect())
+                .collect(),
+        }
+    }
+
+    /// The transform with all its diagonals.
+    fn stored(&self, plan: &LinearPlan) -> LinearTransform {
         let output = &plan.output;
         let mut transform =
             LinearTransform::new(self.units * self.batch, self.inputs, output.tiles());
@@ -206,56 +364,57 @@ impl<'a, K: Ord + Copy> PlacedMap<'a, K> {
                 }
             }
         });
-        let bias = self.map.bias.iter().any(|&b| b != 0.0).then(|| {
-            let samples = vec![self.map.bias.as_slice(); self.batch];
-            output.pack(&samples)
+        transform
+    }
+
+    /// The transform whose diagonals are computed when they are asked for.
+    fn computed(&self, plan: &LinearPlan) -> LinearTransform {
+        let output = &plan.output;
+        let diagonals = self
+            .occupied_by_structure(output, plan.strategy)
+            .unwrap_or_default();
+        let source = |(placement, first, key): &(&Placement, usize, K)| Source {
+            matrix: self.map.terms[key].clone(),
+            first: *first,
+            inverse: Inverse::of(placement),
+        };
+        let source = Arc::new(ComputedDiagonals {
+            strategy: plan.strategy,
+            batch: self.batch,
+            span: self.span,
+            output: Inverse::of(output),
+            sources: self.sources.iter().map(source).collect(),
+            diagonals: diagonals.clone(),
         });
-        let giant = plan.steps.giant * self.batch;
-        LinearLayer {
-            transform,
-            bias,
-            steps: Steps {
-                giant,
-                ..plan.steps
-            },
-            folds: plan
-                .folds
-                .iter()
-                .map(|f| f.iter().map(|d| d * self.batch).collect())
-                .collect(),
+        let mut transform =
+            LinearTransform::new(self.units * self.batch, self.inputs, output.tiles());
+        for (index, (to, from, distance)) in diagonals.into_iter().enumerate() {
+            let values = ConstantValues::Computed(source.clone(), index);
+            transform.set(to, from, distance * self.batch, values);
         }
+        transform
     }
 
     fn for_each_entry(&self, output: &Placement, strategy: Strategy, mut f: impl FnMut(Entry)) {
-        let units = self.units;
         let period = output.period();
         for (placement, first_tile, key) in &self.sources {
             let matrix = &self.map.terms[key];
+            let reach = self.reach(placement, output, strategy);
             let own = placement.period();
             for row in 0..matrix.rows() {
                 let target = output.place(row);
                 let (tile, p) = (target.tile as usize, target.unit as usize);
-                for (col, value) in matrix.row(row) {
+                matrix.for_row(row, |col, value| {
                     let source = placement.place(col);
                     let (input, q) = (first_tile + source.tile as usize, source.unit as usize);
-                    let (to, distance) = match strategy {
+                    let distance = reach.distance(q as isize - p as isize);
+                    let to = match strategy {
                         Strategy::FoldOuter if own >= period => {
-                            let distance = (q + own - p % own) % period;
                             let copy = (q + 2 * own - p % own - distance) % own / period;
-                            (p + copy * period, distance)
+                            p + copy * period
                         }
-                        Strategy::Direct | Strategy::FoldOuter => {
-                            let forward = (q + units - p) % own;
-                            (
-                                p,
-                                if forward > own / 2 {
-                                    (forward + units - own) % units
-                                } else {
-                                    forward
-                                },
-                            )
-                        }
-                        Strategy::FoldInner => (p + q, 0),
+                        Strategy::Direct | Strategy::FoldOuter => p,
+                        Strategy::FoldInner => p + q,
                     };
                     f(Entry {
                         output: tile,
@@ -264,7 +423,7 @@ impl<'a, K: Ord + Copy> PlacedMap<'a, K> {
                         distance,
                         value,
                     });
-                }
+                });
             }
         }
     }
@@ -332,7 +491,7 @@ impl LinearLayer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ImageGrid, Sparse, maps};
+    use crate::{ImageGrid, Sparse, Window, maps};
     use girih_circuits::PlainWeights;
     use girih_he::ClearEvaluator;
     use proptest::prelude::{prop_assert, prop_assert_eq, proptest};
@@ -354,9 +513,13 @@ mod tests {
         strategy: Strategy,
     ) -> Option<LinearPlan> {
         let placements: BTreeMap<u8, &Placement> = sources.iter().map(|(k, p)| (*k, p)).collect();
-        let placed = PlacedMap::try_new(map, &placements).expect("sources fit");
+        let mut placed = PlacedMap::try_new(map, &placements).expect("sources fit");
         let plan = placed.plan(output, strategy, &PRICES)?;
         let layer = placed.build(&plan);
+        placed.spelled_out = false;
+        if let Some(same) = placed.plan(output, strategy, &PRICES) {
+            compare(&layer, &placed.build(&same));
+        }
         let (slots, batch) = (output.slots(), output.batch());
         let eval = ClearEvaluator::unlimited(slots);
         let mut tiles = Vec::new();
@@ -409,16 +572,31 @@ mod tests {
         Some(plan)
     }
 
-    fn matrix(rows: usize, cols: usize) -> Sparse {
+    /// Computed diagonals are the stored ones; those that are not stored are zero.
+    fn compare(stored: &LinearLayer, computed: &LinearLayer) {
+        let (stored, computed) = (stored.transform(), computed.transform());
+        for (key, values) in stored.diagonals() {
+            let found = computed.diagonals().find(|d| d.0 == key);
+            assert_eq!(found.map(|d| d.1.slots()), Some(values.slots()), "{key:?}");
+        }
+        for (key, values) in computed.diagonals() {
+            let zero = values.slots().iter().all(|v| *v == 0.0);
+            assert_eq!(zero, stored.diagonals().all(|d| d.0 != key), "{key:?}");
+        }
+    }
+
+    fn matrix(rows: usize, cols: usize) -> Matrix {
         let values: Vec<f64> = (0..rows * cols)
             .map(|i| ((i * 29) % 13) as f64 - 6.0)
             .collect();
         maps::dense(&values, rows, cols).expect("shape")
     }
 
-    fn affine(matrix: Sparse) -> Affine<u8> {
+    fn affine(matrix: Matrix) -> Affine<u8> {
         let shift: Vec<f64> = (0..matrix.rows()).map(|i| i as f64 / 3.0).collect();
-        Affine::source(0, matrix.cols()).then(&matrix, &shift)
+        Affine::source(0, matrix.cols())
+            .then(&matrix)
+            .shifted(&shift)
     }
 
     proptest! {
@@ -427,7 +605,7 @@ mod tests {
             let (slots, batch) = (256, 1usize << batch);
             let map = affine(matrix(rows, cols));
             let source = Placement::vector(cols << pad, slots, batch);
-            let wide = Sparse::from_rows(cols << pad, (0..cols).map(|i| vec![(i, 1.0)]).collect());
+            let wide = Matrix::from(Sparse::from_rows(cols << pad, (0..cols).map(|i| vec![(i, 1.0)]).collect()));
             let map = Affine { terms: map.terms.into_iter().map(|(k, m)| (k, m.compose(&wide))).collect(), ..map };
             let output = Placement::vector(rows, slots, batch);
             let ran = [Strategy::Direct, Strategy::FoldOuter]
@@ -453,12 +631,49 @@ mod tests {
         }
     }
 
+    fn grid() -> impl proptest::strategy::Strategy<Value = ImageGrid> {
+        use proptest::prelude::*;
+        (2..4u32, 2..4u32, 0..3usize).prop_map(|(rows, cols, kind)| ImageGrid {
+            rows: 1 << rows,
+            cols: 1 << cols,
+            interleave: 1 + usize::from(kind == 1),
+            gap: 1 + usize::from(kind == 2),
+        })
+    }
+
+    proptest! {
+        /// The diagonals by structure are those of the entries, for convolutions on all kinds of grids.
+        #[test]
+        fn convolutions_are_found_by_their_structure(
+            from in grid(), to in grid(), size in 2..6usize, stride in 1..3usize, pad in 0..2usize,
+            channels in 1..6usize, filters in 1..6usize, batch in 0..2u32,
+        ) {
+            let window = Window { kernel: [2, 2], stride: [stride; 2], pad: [pad, 1, 0, pad], ..Window::default() };
+            let weight: Vec<f64> = (0..4 * channels * filters).map(|i| (i % 7) as f64 + 1.0).collect();
+            let matrix = maps::conv2d([channels, size, size], &weight, filters, 1, window).expect("shapes fit");
+            let Matrix::Window(convolution) = &matrix else { unreachable!("a convolution") };
+            let source = Placement::image(convolution.input(), from, 256, 1 << batch);
+            let output = Placement::image(convolution.output(), to, 256, 1 << batch);
+            if let (Some(source), Some(output)) = (source, output) {
+                let map = affine(matrix);
+                let plans = [Strategy::Direct, Strategy::FoldOuter]
+                    .map(|s| check(&map, &[(0, source.clone())], &output, s).is_some());
+                prop_assert!(!(plans[0] && plans[1]));
+                let placements = BTreeMap::from([(0u8, &source)]);
+                let placed = PlacedMap::try_new(&map, &placements).expect("sources fit");
+                let strategy = if output.period() < source.period() { Strategy::FoldOuter } else { Strategy::Direct };
+                prop_assert_eq!(Some(placed.occupied(&output, strategy)), placed.occupied_by_structure(&output, strategy));
+            }
+        }
+    }
+
     #[test]
     fn a_convolution_on_one_grid_needs_one_diagonal_per_tap() {
-        let window = maps::Window {
+        let window = Window {
             kernel: [3, 3],
             stride: [1, 1],
             pad: [1, 1, 1, 1],
+            ..Window::default()
         };
         let weight: Vec<f64> = (0..4 * 9).map(|i| f64::from(i) - 17.5).collect();
         let map = affine(maps::conv2d([1, 7, 7], &weight, 4, 1, window).expect("shape"));
@@ -477,10 +692,11 @@ mod tests {
 
     #[test]
     fn a_strided_convolution_on_interleaved_tiles_stays_dense() {
-        let window = maps::Window {
+        let window = Window {
             kernel: [3, 3],
             stride: [2, 2],
             pad: [1, 1, 1, 1],
+            ..Window::default()
         };
         let weight: Vec<f64> = (0..4 * 9).map(|i| f64::from(i) - 17.5).collect();
         let map = affine(maps::conv2d([1, 8, 8], &weight, 4, 1, window).expect("shape"));

@@ -1,58 +1,6 @@
-//! The sparse matrices of linear network operators on flattened `[channels, height, width]` tensors.
+//! The matrices of linear network operators on flattened `[channels, height, width]` tensors.
 
-use crate::{Error, Result, Sparse};
-
-/// A sliding window over an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Height and width of the kernel.
-    pub kernel: [usize; 2],
-    /// Vertical and horizontal stride.
-    pub stride: [usize; 2],
-    /// Zero rows and columns added: top, left, bottom, right.
-    pub pad: [usize; 4],
-}
-
-impl Window {
-    /// Height and width of the result: `⌊(in + pad - kernel) / stride⌋ + 1`.
-    ///
-    /// # Errors
-    /// A stride of zero or a kernel larger than the padded image.
-    pub fn output(&self, op: &'static str, [height, width]: [usize; 2]) -> Result<[usize; 2]> {
-        let padded = [
-            height + self.pad[0] + self.pad[2],
-            width + self.pad[1] + self.pad[3],
-        ];
-        let mut out = [0; 2];
-        for d in 0..2 {
-            if self.stride[d] == 0 || self.kernel[d] == 0 || self.kernel[d] > padded[d] {
-                return Err(Error::Shape {
-                    op,
-                    why: format!(
-                        "kernel {:?} with stride {:?} does not fit the padded image {padded:?}",
-                        self.kernel, self.stride
-                    ),
-                });
-            }
-            out[d] = (padded[d] - self.kernel[d]) / self.stride[d] + 1;
-        }
-        Ok(out)
-    }
-
-    /// The pixels of the image under the window at `(y, x)`: `(kernel index, pixel index)`.
-    fn taps(
-        &self,
-        [y, x]: [usize; 2],
-        [height, width]: [usize; 2],
-    ) -> impl Iterator<Item = (usize, usize)> + '_ {
-        let [kh, kw] = self.kernel;
-        (0..kh * kw).filter_map(move |k| {
-            let row = (y * self.stride[0] + k / kw).checked_sub(self.pad[0])?;
-            let col = (x * self.stride[1] + k % kw).checked_sub(self.pad[1])?;
-            (row < height && col < width).then_some((k, row * width + col))
-        })
-    }
-}
+use crate::{DenseMatrix, Error, Matrix, Result, Sparse, Window, WindowMatrix};
 
 /// Convolution with `weight[out][in / groups][kh][kw]` flattened row-major.
 ///
@@ -64,60 +12,74 @@ pub fn conv2d(
     filters: usize,
     groups: usize,
     window: Window,
-) -> Result<Sparse> {
+) -> Result<Matrix> {
+    Ok(WindowMatrix::try_new(shape, weight, filters, groups, window)?.into())
+}
+
+/// Transposed convolution with `weight[in][out / groups][kh][kw]` flattened row-major: the transposed matrix of the
+/// convolution that reads `[out, height', width']`, `size' = (size - 1) · stride + dilation · (kernel - 1) + 1 - pad +
+/// extra`.
+///
+/// # Errors
+/// Shapes that do not fit.
+pub fn conv_transpose2d(
+    shape: [usize; 3],
+    weight: &[f64],
+    filters: usize,
+    groups: usize,
+    window: Window,
+    extra: [usize; 2],
+) -> Result<Matrix> {
     let [channels, height, width] = shape;
-    let area = window.kernel[0] * window.kernel[1];
-    if groups == 0
-        || channels % groups != 0
-        || !filters.is_multiple_of(groups)
-        || weight.len() != filters * (channels / groups) * area
-    {
-        return Err(Error::Shape {
-            op: "Conv",
-            why: format!(
-                "{} weights for {filters} filters, {channels} channels, {groups} groups, kernel {:?}",
-                weight.len(),
-                window.kernel
-            ),
-        });
+    let size = |axis: usize, length: usize| {
+        let reach = window.dilation[axis] * window.kernel[axis].saturating_sub(1) + 1;
+        (length.saturating_sub(1) * window.stride[axis] + reach + extra[axis])
+            .checked_sub(window.pad[axis] + window.pad[axis + 2])
+            .filter(|s| *s > 0)
+    };
+    let fail = |why: String| Error::Shape {
+        op: "ConvTranspose",
+        why,
+    };
+    let (Some(rows), Some(cols)) = (size(0, height), size(1, width)) else {
+        return Err(fail(format!(
+            "padding {:?} leaves nothing of the image {:?}",
+            window.pad,
+            [height, width]
+        )));
+    };
+    let forward = WindowMatrix::try_new([filters, rows, cols], weight, channels, groups, window)?;
+    if forward.output() != shape {
+        return Err(fail(format!(
+            "an image of {rows} x {cols} convolved has shape {:?}, not {shape:?}",
+            forward.output()
+        )));
     }
-    let [oh, ow] = window.output("Conv", [height, width])?;
-    let (per_group, filters_per_group) = (channels / groups, filters / groups);
-    let mut rows = Vec::with_capacity(filters * oh * ow);
-    for f in 0..filters {
-        let first = f / filters_per_group * per_group;
-        for pixel in 0..oh * ow {
-            let mut row = Vec::with_capacity(per_group * area);
-            for (k, source) in window.taps([pixel / ow, pixel % ow], [height, width]) {
-                for c in 0..per_group {
-                    row.push((
-                        (first + c) * height * width + source,
-                        weight[(f * per_group + c) * area + k],
-                    ));
-                }
-            }
-            rows.push(row);
-        }
-    }
-    Ok(Sparse::from_rows(channels * height * width, rows))
+    Ok(Matrix::from(forward).transposed())
 }
 
 /// Average pooling; padding counts in the average if `count_pad`.
 ///
 /// # Errors
 /// Shapes that do not fit.
-pub fn average_pool(shape: [usize; 3], window: Window, count_pad: bool) -> Result<Sparse> {
+pub fn average_pool(shape: [usize; 3], window: Window, count_pad: bool) -> Result<Matrix> {
     let [channels, height, width] = shape;
     let [oh, ow] = window.output("AveragePool", [height, width])?;
     let area = window.kernel[0] * window.kernel[1];
+    let inside = window.pad == [0; 4];
+    if count_pad || inside {
+        let weight = vec![1.0 / area as f64; channels * area];
+        return conv2d(shape, &weight, channels, channels, window);
+    }
     let mut rows = Vec::with_capacity(channels * oh * ow);
     for c in 0..channels {
         for pixel in 0..oh * ow {
+            let columns: Vec<usize> = window.taps(1, pixel % ow, width).map(|t| t.1).collect();
             let taps: Vec<usize> = window
-                .taps([pixel / ow, pixel % ow], [height, width])
-                .map(|t| t.1)
+                .taps(0, pixel / ow, height)
+                .flat_map(|(_, y)| columns.iter().map(move |x| y * width + x))
                 .collect();
-            let share = 1.0 / if count_pad { area } else { taps.len().max(1) } as f64;
+            let share = 1.0 / taps.len().max(1) as f64;
             rows.push(
                 taps.into_iter()
                     .map(|p| (c * height * width + p, share))
@@ -125,34 +87,22 @@ pub fn average_pool(shape: [usize; 3], window: Window, count_pad: bool) -> Resul
             );
         }
     }
-    Ok(Sparse::from_rows(channels * height * width, rows))
+    Ok(Sparse::from_rows(channels * height * width, rows).into())
 }
 
 /// A dense matrix `weight[out][in]` flattened row-major.
 ///
 /// # Errors
 /// A number of weights that is not `rows · cols`.
-pub fn dense(weight: &[f64], rows: usize, cols: usize) -> Result<Sparse> {
-    if weight.len() != rows * cols {
-        return Err(Error::Shape {
-            op: "Gemm",
-            why: format!("{} weights for a {rows} x {cols} matrix", weight.len()),
-        });
-    }
-    Ok(Sparse::from_rows(
-        cols,
-        weight
-            .chunks(cols.max(1))
-            .map(|r| r.iter().copied().enumerate().collect())
-            .collect(),
-    ))
+pub fn dense(weight: &[f64], rows: usize, cols: usize) -> Result<Matrix> {
+    Ok(DenseMatrix::try_new(weight.to_vec(), rows, cols)?.into())
 }
 
 /// The matrix of a transposition: result axis `k` is source axis `perm[k]`.
 ///
 /// # Errors
 /// `perm` is not a permutation of the axes.
-pub fn transpose(shape: &[usize], perm: &[usize]) -> Result<Sparse> {
+pub fn transpose(shape: &[usize], perm: &[usize]) -> Result<Matrix> {
     let mut sorted = perm.to_vec();
     sorted.sort_unstable();
     if sorted != (0..shape.len()).collect::<Vec<_>>() {
@@ -175,5 +125,5 @@ pub fn transpose(shape: &[usize], perm: &[usize]) -> Result<Sparse> {
             vec![(source, 1.0)]
         })
         .collect();
-    Ok(Sparse::from_rows(total, rows))
+    Ok(Sparse::from_rows(total, rows).into())
 }

@@ -12,6 +12,10 @@
 //! | `a + s` | there are unused slots |
 //! | `a · s` | it was |
 //!
+//! Complex-packed dimensions (`c`) are added to complex-packed ones, a single element as `*c` (`a + ia`); they are
+//! multiplied by real replicated ones, `*`, which act on both parts. A diagonalised shape goes with the same one, or with
+//! one that is replicated in the first two dimensions.
+//!
 //! One more rule for `a ⊙ b`: a slot unused in two dimensions is zero only if neither is flagged. If
 //! `a` is unknown in dimension `i` alone and `b` in dimension `j` alone, their product is unknown in
 //! the slots unused in both; the smaller of the two sets of flags is kept to say so.
@@ -31,8 +35,12 @@ impl TileShape {
     /// The shapes do not go together.
     pub fn of_sum(&self, other: &TileShape) -> Result<TileShape> {
         let spills = |from: &TileDim, into: &TileDim| from.is_replicated() && into.has_unused();
-        self.broadcast("add", other, |a, b| {
-            a.unknown || b.unknown || spills(a, b) || spills(b, a)
+        let unknown =
+            |a: &TileDim, b: &TileDim| a.unknown || b.unknown || spills(a, b) || spills(b, a);
+        self.broadcast("add", other, unknown, |a, b| {
+            (a.complex != b.complex).then(|| {
+                format!("{a} and {b}: a real would reach one part of the complex slots only; pack it as *c")
+            })
         })
     }
 
@@ -41,9 +49,15 @@ impl TileShape {
     /// # Errors
     /// The shapes do not go together.
     pub fn of_product(&self, other: &TileShape) -> Result<TileShape> {
-        let mut product = self.broadcast("mul", other, |a, b| {
+        let unknown = |a: &TileDim, b: &TileDim| {
             let stays = |x: &TileDim| x.unknown || x.is_replicated();
             (a.unknown && stays(b)) || (b.unknown && stays(a))
+        };
+        let mut product = self.broadcast("mul", other, unknown, |a, b| {
+            let real = if a.complex { b } else { a };
+            ((a.complex || b.complex) && (real.complex || !real.is_replicated())).then(|| {
+                format!("{a} and {b}: complex slots are multiplied by reals that are replicated (*); split_complex first, or contract_complex")
+            })
         })?;
         let only = |a: &TileShape, b: &TileShape| -> Vec<usize> {
             let lone = |i: &usize| {
@@ -67,15 +81,18 @@ impl TileShape {
     }
 
     /// The shape of `a + s` with `s` added in every slot.
-    #[must_use]
-    pub fn of_scalar_sum(&self) -> TileShape {
-        TileShape::trusted(self.dims().iter().map(|d| d.flagged_if(true)).collect())
+    ///
+    /// # Errors
+    /// The shape is complex-packed: a real `s` would reach the real parts only.
+    pub fn of_scalar_sum(&self) -> Result<TileShape> {
+        self.check_real("add_scalar")?;
+        Ok(self.map_dims(|_, d| d.flagged_if(true)))
     }
 
     /// The shape after unknown slots were masked away.
     #[must_use]
     pub fn cleared(&self) -> TileShape {
-        TileShape::trusted(self.dims().iter().map(|d| d.flagged_if(false)).collect())
+        self.map_dims(|_, d| d.flagged_if(false))
     }
 
     /// The shape after the tiles along a dimension were added into one.
@@ -110,6 +127,20 @@ impl TileShape {
         Ok(tiles.with_dim(dim, new))
     }
 
+    /// The shape after a dimension was summed into its first slot only, `1?/t`.
+    ///
+    /// # Errors
+    /// As [`of_sum_over`](TileShape::of_sum_over).
+    pub fn of_sum_to_first(&self, dim: usize) -> Result<TileShape> {
+        let sum = self.of_sum_over(dim)?;
+        let d = self.dims()[dim];
+        if d.copies > 1 || d.original == Some(1) {
+            return self.with_tiles_summed(dim);
+        }
+        let first = TileDim::basic(1, d.tile)?.flagged_if(true);
+        Ok(sum.with_dim(dim, first))
+    }
+
     /// The shape after the single element of a dimension was copied into all its slots.
     ///
     /// # Errors
@@ -131,27 +162,13 @@ impl TileShape {
         } else {
             self.clone()
         };
-        Ok(base.with_dim(dim, TileDim::replicated(d.tile)?))
-    }
-
-    /// The shape with the replicated dimensions `first..=last` read as one.
-    ///
-    /// # Errors
-    /// Not a range of dimensions, or one of them is not replicated.
-    pub fn of_merge(&self, first: usize, last: usize) -> Result<TileShape> {
-        self.dim("merge", last)?;
-        let range = self.dims().get(first..=last).unwrap_or_default();
-        if range.is_empty() || !range.iter().all(TileDim::is_replicated) {
-            return Err(Error::Unsupported {
-                op: "merge",
-                shape: self.to_string(),
-                why: format!("dimensions {first} to {last} are not all replicated"),
-            });
-        }
-        let tile = range.iter().map(TileDim::tile_size).product();
-        let mut dims = self.dims().to_vec();
-        dims.splice(first..=last, [TileDim::replicated(tile)?]);
-        TileShape::try_new(dims)
+        let full = TileDim {
+            copies: d.tile,
+            interleaved: false,
+            unknown: false,
+            ..*d
+        };
+        Ok(base.with_dim(dim, full))
     }
 
     /// Whether some slot of some tile holds no element.
@@ -162,8 +179,7 @@ impl TileShape {
 
     /// The same dimensions with the flags of another shape.
     pub(crate) fn with_flags_of(&self, other: &TileShape) -> TileShape {
-        let dims = self.dims().iter().zip(other.dims());
-        TileShape::trusted(dims.map(|(d, o)| d.flagged_if(o.unknown)).collect())
+        self.map_dims(|i, d| d.flagged_if(other.dims()[i].unknown))
     }
 
     /// Whether copying a dimension's element needs a mask first: something unknown might be copied
@@ -183,6 +199,18 @@ impl TileShape {
                 dim,
             });
         }
+        if d.complex {
+            return self.refuse(
+                op,
+                format!("dimension {dim} packs two reals a slot; split_complex first, or contract_complex"),
+            );
+        }
+        if self.is_diagonal() && dim < 2 {
+            return self.refuse(
+                op,
+                format!("dimension {dim} is laid out by diagonals; only diagonal_product sums it"),
+            );
+        }
         Ok(d)
     }
 
@@ -191,6 +219,7 @@ impl TileShape {
         op: &'static str,
         other: &TileShape,
         unknown: impl Fn(&TileDim, &TileDim) -> bool,
+        complex: impl Fn(&TileDim, &TileDim) -> Option<String>,
     ) -> Result<TileShape> {
         self.original_sizes()?;
         other.original_sizes()?;
@@ -207,11 +236,27 @@ impl TileShape {
             let why = format!("the ranks are {} and {}", self.rank(), other.rank());
             return fail(self.rank().min(other.rank()), why);
         }
+        if self.is_diagonal() != other.is_diagonal() {
+            let straight = if self.is_diagonal() { other } else { self };
+            if let Some(dim) = straight
+                .dims()
+                .iter()
+                .take(2)
+                .position(|d| !d.is_replicated())
+            {
+                return fail(
+                    dim,
+                    "one side is diagonalised and the other not replicated".into(),
+                );
+            }
+        }
         let mut dims = Vec::with_capacity(self.rank());
         for (i, (a, b)) in self.dims().iter().zip(other.dims()).enumerate() {
             let result = if a.tile != b.tile {
                 return fail(i, format!("the tile sizes are {} and {}", a.tile, b.tile));
-            } else if a.same_layout(b) || b.is_replicated() {
+            } else if let Some(why) = complex(a, b) {
+                return fail(i, why);
+            } else if a.same_layout(b) || b.is_replicated() && (a.complex || !b.complex) {
                 a
             } else if a.is_replicated() {
                 b
@@ -225,6 +270,10 @@ impl TileShape {
             };
             dims.push(result.flagged_if(unknown(a, b)));
         }
-        TileShape::try_new(dims)
+        let shape = TileShape::try_new(dims)?;
+        if self.is_diagonal() || other.is_diagonal() {
+            return shape.diagonalized();
+        }
+        Ok(shape)
     }
 }

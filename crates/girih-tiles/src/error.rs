@@ -1,5 +1,7 @@
 //! What can go wrong, with the shapes and the remedy.
 
+use crate::Part;
+
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -104,7 +106,10 @@ pub enum Error {
         got: usize,
     },
     /// A slot that does not hold what its shape promises.
-    #[error("shape {shape}, tile {tile}, slot {slot}: holds {value}, expected {expected}")]
+    #[error(
+        "shape {shape}, tile {tile}, slot {slot}, {}: holds {value}, expected {expected}",
+        match part { Part::Real => "real part", Part::Imaginary => "imaginary part" }
+    )]
     Integrity {
         /// The shape.
         shape: String,
@@ -112,6 +117,8 @@ pub enum Error {
         tile: usize,
         /// The slot.
         slot: usize,
+        /// Which of the two reals of the slot.
+        part: Part,
         /// The value found.
         value: f64,
         /// The value promised (that of the first duplicate, or zero).
@@ -151,6 +158,24 @@ pub enum Error {
         /// The shape.
         shape: String,
         /// The reason and the remedy.
+        why: String,
+    },
+    /// A rearrangement for which elements would have to change their slots.
+    #[error(
+        "{op}: {from} does not lie like {to}: slot {slot} of tile {tile} {why}; retile or shift_along_dim moves elements (rotations and one level)"
+    )]
+    Layout {
+        /// The operation.
+        op: &'static str,
+        /// The shape of the operand, or of all of them.
+        from: String,
+        /// The shape asked for.
+        to: String,
+        /// A tile of the shape asked for.
+        tile: usize,
+        /// The first slot of it that does not fit.
+        slot: usize,
+        /// What is the matter with it.
         why: String,
     },
     /// The evaluator refused.

@@ -1,7 +1,8 @@
 //! Index maps between logical elements and the slots of tiles.
 //!
 //! Element `(a₁, …, aₖ)` lies in the tile `(x₁, …, xₖ)`, slot `(s₁, …, sₖ)` with `(xᵢ, sᵢ)` by the
-//! table of [`TileDim`]; both are flattened with the last dimension fastest.
+//! table of [`TileDim`] (the first two by the formula of [`TileShape`] where the shape is diagonalised); both are
+//! flattened with the last dimension fastest.
 
 use crate::{Error, Result, TileDim, TileShape};
 
@@ -23,6 +24,15 @@ pub enum SlotContent {
     Zero,
     /// Anything.
     Unknown,
+}
+
+/// Which of the two reals of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The real part: all there is, unless the shape is complex-packed.
+    Real,
+    /// The imaginary part.
+    Imaginary,
 }
 
 impl TileShape {
@@ -66,14 +76,30 @@ impl TileShape {
                 shape: self.to_string(),
             });
         }
+        let mut places: Vec<(usize, usize)> = self
+            .dims()
+            .iter()
+            .zip(index)
+            .map(|(d, &i)| d.locate(i))
+            .collect();
+        if self.is_diagonal() {
+            let (t1, t2) = (self.dims()[0].tile, self.dims()[1].tile);
+            let (period, column) = (t1 * t2, index[1] % t2);
+            let from_diagonal = (index[0] % period + period - column) % period;
+            places[0] = (
+                index[0] / period * t2 + from_diagonal % t2,
+                from_diagonal / t2,
+            );
+        }
         let start = SlotAddress { tile: 0, slot: 0 };
-        Ok(self.dims().iter().zip(index).fold(start, |at, (d, &i)| {
-            let (external, slot) = d.locate(i);
-            SlotAddress {
-                tile: at.tile * d.external + external,
-                slot: at.slot * d.tile + slot,
-            }
-        }))
+        Ok(self
+            .dims()
+            .iter()
+            .zip(places)
+            .fold(start, |at, (d, (x, s))| SlotAddress {
+                tile: at.tile * d.external_size() + x,
+                slot: at.slot * d.tile + s,
+            }))
     }
 
     /// All slots that hold a logical index: one, times the copies of every duplicated dimension.
@@ -109,57 +135,75 @@ impl TileShape {
         Ok(unflatten(tile, &self.external_sizes()))
     }
 
-    /// Calls `f(slot, index)` for every slot of a tile in order, with the logical index it holds or
+    /// Calls `f(slot, index)` for every slot of a tile in order, with the logical index it holds (in its real part) or
     /// `None` if it is unused.
     ///
     /// # Errors
-    /// No such tile.
+    /// No such tile, or the shape is incomplete.
     pub fn for_each_slot(
         &self,
         tile: usize,
         mut f: impl FnMut(usize, Option<&[usize]>),
     ) -> Result<()> {
-        let coords = self.tile_coords(tile)?;
-        let tables = self.element_tables(&coords);
-        let sizes = self.tile_sizes();
-        let mut at = vec![0; self.rank()];
-        let mut index = vec![0; self.rank()];
-        for slot in 0..self.slots() {
-            let used = (0..at.len()).all(|d| match tables[d][at[d]] {
-                Some(i) => {
-                    index[d] = i;
-                    true
-                }
-                None => false,
-            });
-            f(slot, used.then_some(&index[..]));
-            step(&mut at, &sizes);
+        let sizes = self.original_sizes()?;
+        for (slot, content) in self.slot_contents(tile)?.into_iter().enumerate() {
+            match content {
+                SlotContent::Element(i) => f(slot, Some(&unflatten(i, &sizes))),
+                SlotContent::Zero | SlotContent::Unknown => f(slot, None),
+            }
         }
         Ok(())
     }
 
-    /// What every slot of a tile holds.
+    /// What every slot of a tile holds (in its real part).
     ///
     /// # Errors
     /// No such tile.
     pub fn slot_contents(&self, tile: usize) -> Result<Vec<SlotContent>> {
+        self.part_contents(tile, Part::Real)
+    }
+
+    /// What one part of every slot of a tile holds. Imaginary parts are zero unless a dimension is complex-packed.
+    ///
+    /// # Errors
+    /// No such tile.
+    pub fn part_contents(&self, tile: usize, part: Part) -> Result<Vec<SlotContent>> {
         let coords = self.tile_coords(tile)?;
-        let tables = self.element_tables(&coords);
-        let mut contents = vec![SlotContent::Element(0)];
-        for (d, table) in self.dims().iter().zip(&tables) {
-            let n = d.original.unwrap_or(0);
-            let inner = |outer: SlotContent, element: Option<usize>| match (outer, element) {
-                (SlotContent::Element(o), Some(i)) => SlotContent::Element(o * n + i),
-                (SlotContent::Unknown, _) => SlotContent::Unknown,
-                (_, None) if d.unknown => SlotContent::Unknown,
-                _ => SlotContent::Zero,
+        if part == Part::Imaginary && self.complex_dim().is_none() {
+            return Ok(vec![SlotContent::Zero; self.slots()]);
+        }
+        let (mut contents, rest) = match self.is_diagonal() {
+            true => (self.diagonal_contents(coords[0], coords[1]), 2),
+            false => (vec![SlotContent::Element(0)], 0),
+        };
+        for (d, &x) in self.dims().iter().zip(&coords).skip(rest) {
+            let element = |slot| match (part, d.imaginary_part(x)) {
+                (Part::Imaginary, Some(tile)) => d.element_of(tile, slot),
+                _ => d.element(x, slot),
             };
+            let table: Vec<Option<usize>> = (0..d.tile).map(element).collect();
             contents = contents
                 .iter()
-                .flat_map(|&o| table.iter().map(move |&e| inner(o, e)))
+                .flat_map(|&outer| table.iter().map(move |&i| outer.with_inner(d, i)))
                 .collect();
         }
         Ok(contents)
+    }
+
+    /// The slots of the first two dimensions of a diagonalised shape, in tile `(row, column)` of the two.
+    fn diagonal_contents(&self, row: usize, column: usize) -> Vec<SlotContent> {
+        let (rows, columns) = (&self.dims()[0], &self.dims()[1]);
+        let (block, k, period) = (
+            row / columns.tile,
+            row % columns.tile,
+            rows.tile * columns.tile,
+        );
+        let content = |slot| {
+            let i = block * period + (slot + k) % period;
+            SlotContent::Element(i)
+                .with_inner(columns, columns.element(column, slot % columns.tile))
+        };
+        (0..period).map(content).collect()
     }
 
     /// Number of used slots along every dimension of a tile. The used slots are the box of these
@@ -176,11 +220,26 @@ impl TileShape {
             .map(|(d, x)| d.used(x))
             .collect())
     }
+}
 
-    /// For every dimension, the element of each of its slots in the tile at `coords`.
-    fn element_tables(&self, coords: &[usize]) -> Vec<Vec<Option<usize>>> {
-        let table = |(d, &x): (&TileDim, &usize)| (0..d.tile).map(|s| d.element(x, s)).collect();
-        self.dims().iter().zip(coords).map(table).collect()
+impl SlotContent {
+    /// The content along one more dimension, whose slot holds `element`.
+    fn with_inner(self, d: &TileDim, element: Option<usize>) -> SlotContent {
+        match (self, element) {
+            (SlotContent::Element(outer), Some(i)) => {
+                SlotContent::Element(outer * d.original.unwrap_or(0) + i)
+            }
+            (SlotContent::Unknown, _) => SlotContent::Unknown,
+            (_, None) if d.unknown => SlotContent::Unknown,
+            _ => SlotContent::Zero,
+        }
+    }
+}
+
+impl From<Option<usize>> for SlotContent {
+    /// A slot that holds an element or nothing.
+    fn from(element: Option<usize>) -> SlotContent {
+        element.map_or(SlotContent::Zero, SlotContent::Element)
     }
 }
 
@@ -192,15 +251,4 @@ pub(crate) fn unflatten(mut flat: usize, sizes: &[usize]) -> Vec<usize> {
         flat /= n;
     }
     coords
-}
-
-/// The next coordinates, last dimension fastest.
-pub(crate) fn step(coords: &mut [usize], sizes: &[usize]) {
-    for (c, &n) in coords.iter_mut().zip(sizes).rev() {
-        *c += 1;
-        if *c < n {
-            return;
-        }
-        *c = 0;
-    }
 }

@@ -2,15 +2,19 @@
 #![forbid(unsafe_code)]
 
 mod algebra;
+mod dim;
 mod error;
 mod layout;
 pub mod notation;
 pub mod ops;
 pub mod pack;
+mod plain;
 mod shape;
 mod tensor;
 
+pub use dim::{MAX_SLOTS, TileDim};
 pub use error::{Error, Result};
-pub use layout::{SlotAddress, SlotContent};
-pub use shape::{MAX_SLOTS, TileDim, TileShape};
-pub use tensor::{PlainTileTensor, TileTensor, Zeros};
+pub use layout::{Part, SlotAddress, SlotContent};
+pub use plain::{EncodedTileTensor, PlainTileTensor, PlainTiles};
+pub use shape::TileShape;
+pub use tensor::{TileTensor, Zeros};

@@ -1,8 +1,8 @@
-//! Shapes as text: `[8/4, */16, 5?/2, 28~/16, 28~6?/8, *3/8, -/4]`, printed and parsed.
+//! Shapes as text: `[8/4, */16, 5?/2, 28~/16, 28~6?/8, *3/8, 12c/4, -/4]`, printed and parsed.
 //!
 //! ```text
-//! shape := '[' dim (',' dim)* ']'
-//! dim   := body '?'? ('/' tile)?          tile size 1 where it is left out
+//! shape := '[' '(d)'? dim (',' dim)* ']'  (d): diagonalised, see TileShape
+//! dim   := body 'c'? '?'? ('/' tile)?     c: two reals a slot; tile size 1 where it is left out
 //! body  := n                              n elements in runs
 //!        | n '~' E?                       interleaved, over E tiles if E is not ⌈n/t⌉
 //!        | '*' d?                         one element in all slots, or in the first d
@@ -36,6 +36,9 @@ impl fmt::Display for TileDim {
             }
             Some(n) => write!(f, "{n}")?,
         }
+        if self.complex {
+            f.write_str("c")?;
+        }
         if self.unknown {
             f.write_str("?")?;
         }
@@ -48,7 +51,7 @@ impl fmt::Display for TileDim {
 
 impl fmt::Display for TileShape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[")?;
+        f.write_str(if self.is_diagonal() { "[(d)" } else { "[" })?;
         for (i, dim) in self.dims().iter().enumerate() {
             if i > 0 {
                 f.write_str(", ")?;
@@ -65,13 +68,26 @@ impl FromStr for TileShape {
     fn from_str(text: &str) -> Result<Self> {
         let mut p = Parser { text, at: 0 };
         p.expect('[')?;
+        let start = p.at;
+        let diagonal = p.take('(');
+        if diagonal {
+            p.expect('d')?;
+            p.expect(')')?;
+        }
         let mut dims = vec![p.dim()?];
         while p.take(',') {
             dims.push(p.dim()?);
         }
         p.expect(']')?;
         p.end()?;
-        TileShape::try_new(dims)
+        let shape = TileShape::try_new(dims)?;
+        if !diagonal {
+            return Ok(shape);
+        }
+        shape.diagonalized().or_else(|e| match e {
+            Error::Unsupported { why, .. } => p.fail(start, why),
+            other => Err(other),
+        })
     }
 }
 
@@ -179,6 +195,7 @@ impl Parser<'_> {
             let why = format!("expected a size, '*' or '-', found {}", self.found());
             return self.fail(self.at, why);
         };
+        let complex = self.take('c');
         let unknown = self.take('?');
         let tile = if self.take('/') {
             match self.number()? {
@@ -199,10 +216,13 @@ impl Parser<'_> {
             Body::Copies(Some(d)) => TileDim::duplicated(d, tile),
             Body::Incomplete => TileDim::incomplete(tile),
         };
-        let dim = if unknown {
-            dim.and_then(TileDim::with_unknown)
-        } else {
-            dim
+        let dim = match complex {
+            true => dim.and_then(TileDim::with_complex),
+            false => dim,
+        };
+        let dim = match unknown {
+            true => dim.and_then(TileDim::with_unknown),
+            false => dim,
         };
         dim.or_else(|e| match e {
             Error::Dim { why, .. } => self.fail(start, why),

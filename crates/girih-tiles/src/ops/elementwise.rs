@@ -2,8 +2,9 @@
 
 use girih_he::Evaluator;
 
-use crate::tensor::{Encoded, all_coords, source_tile};
-use crate::{PlainTileTensor, Result, TileShape, TileTensor};
+use crate::plain::Encoded;
+use crate::tensor::{all_coords, source_tile};
+use crate::{PlainTileTensor, PlainTiles, Result, TileShape, TileTensor};
 
 impl<E: Evaluator> TileTensor<E> {
     /// `a + b`.
@@ -40,25 +41,27 @@ impl<E: Evaluator> TileTensor<E> {
     ///
     /// # Errors
     /// The shapes do not go together, or the evaluator refuses.
-    pub fn add_plain(&self, eval: &E, p: &PlainTileTensor) -> Result<Self> {
+    pub fn add_plain(&self, eval: &E, p: &impl PlainTiles<E>) -> Result<Self> {
         self.zip_plain(eval, self.shape().of_sum(p.shape())?, p, |a, p| {
             eval.add_plain(a, p)
         })
     }
 
-    /// `a − p`.
+    /// `a − p`, computed as `−(−a + p)`.
     ///
     /// # Errors
     /// The shapes do not go together, or the evaluator refuses.
-    pub fn sub_plain(&self, eval: &E, p: &PlainTileTensor) -> Result<Self> {
-        self.add_plain(eval, &p.negated())
+    pub fn sub_plain(&self, eval: &E, p: &impl PlainTiles<E>) -> Result<Self> {
+        self.zip_plain(eval, self.shape().of_sum(p.shape())?, p, |a, p| {
+            eval.neg(&eval.add_plain(&eval.neg(a)?, p)?)
+        })
     }
 
     /// `a ⊙ p`, at the product scale.
     ///
     /// # Errors
     /// The shapes do not go together, or the evaluator refuses.
-    pub fn mul_plain(&self, eval: &E, p: &PlainTileTensor) -> Result<Self> {
+    pub fn mul_plain(&self, eval: &E, p: &impl PlainTiles<E>) -> Result<Self> {
         self.zip_plain(eval, self.shape().of_product(p.shape())?, p, |a, p| {
             eval.mul_plain(a, p)
         })
@@ -100,9 +103,9 @@ impl<E: Evaluator> TileTensor<E> {
     /// `a + s` in every slot: unused slots become unknown.
     ///
     /// # Errors
-    /// The evaluator refuses.
+    /// The shape is complex-packed, or the evaluator refuses.
     pub fn add_scalar(&self, eval: &E, s: f64) -> Result<Self> {
-        self.each(self.shape().of_scalar_sum(), |a| eval.add_scalar(a, s))
+        self.each(self.shape().of_scalar_sum()?, |a| eval.add_scalar(a, s))
     }
 
     /// `a + s` in the used slots only: flags stay as they are, a constant per tile pattern.
@@ -171,7 +174,7 @@ impl<E: Evaluator> TileTensor<E> {
         &self,
         eval: &E,
         shape: TileShape,
-        p: &PlainTileTensor,
+        p: &impl PlainTiles<E>,
         f: impl Fn(&E::Ciphertext, &E::Plaintext) -> girih_he::Result<E::Ciphertext>,
     ) -> Result<Self> {
         let mut encoded = Encoded::new(eval, p, shape.tiles());
@@ -218,6 +221,7 @@ fn used_constant<E: Evaluator>(
 
 /// Zeros the unused slots of a tile.
 fn keep_used(values: &mut [f64], shape: &TileShape, tile: usize) -> Result<()> {
+    shape.check_real("mask")?;
     shape.for_each_slot(tile, |slot, index| {
         if index.is_none() {
             values[slot] = 0.0;

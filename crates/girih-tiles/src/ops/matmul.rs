@@ -12,8 +12,9 @@
 use girih_he::Evaluator;
 
 use crate::layout::unflatten;
-use crate::tensor::{Encoded, all_coords, source_tile};
-use crate::{Error, PlainTileTensor, Result, TileShape, TileTensor};
+use crate::plain::Encoded;
+use crate::tensor::{all_coords, source_tile};
+use crate::{PlainTiles, Result, TileShape, TileTensor};
 
 impl TileShape {
     /// The shape of `Σ a ⊙ b` over the dimensions `dims`, summed in ascending order.
@@ -64,7 +65,7 @@ impl<E: Evaluator> TileTensor<E> {
     ///
     /// # Errors
     /// As [`TileShape::of_contraction`], or the evaluator refuses.
-    pub fn contract_plain(&self, eval: &E, p: &PlainTileTensor, dims: &[usize]) -> Result<Self> {
+    pub fn contract_plain(&self, eval: &E, p: &impl PlainTiles<E>, dims: &[usize]) -> Result<Self> {
         let dims = sorted(self.shape(), dims)?;
         let shape = self.shape().of_tile_contraction(p.shape(), &dims)?;
         let inner = inner_sizes(self.shape(), p.shape(), &dims);
@@ -96,11 +97,10 @@ fn sorted(shape: &TileShape, dims: &[usize]) -> Result<Vec<usize>> {
     sorted.sort_unstable();
     sorted.dedup();
     if sorted.len() != dims.len() || dims.is_empty() {
-        return Err(Error::Unsupported {
-            op: "contract",
-            shape: shape.to_string(),
-            why: format!("dimensions {dims:?}: list at least one and each once"),
-        });
+        return shape.refuse(
+            "contract",
+            format!("dimensions {dims:?}: list at least one and each once"),
+        );
     }
     for &d in &sorted {
         shape.dim("contract", d)?;

@@ -3,7 +3,7 @@
 use girih_he::{Evaluator, Rotation};
 
 use crate::tensor::{all_coords, source_tile};
-use crate::{Result, TileTensor};
+use crate::{Result, TileDim, TileShape, TileTensor};
 
 impl<E: Evaluator> TileTensor<E> {
     /// `Σ` over a dimension. The result is replicated along it if it rotates cyclically (the first
@@ -45,14 +45,7 @@ impl<E: Evaluator> TileTensor<E> {
     /// No such dimension, it has more than one tile, it is flagged `?`, or the evaluator refuses.
     pub fn sum_inside_dim(&self, eval: &E, dim: usize) -> Result<Self> {
         let shape = self.shape().of_sum_over(dim)?;
-        let d = self.shape().dims()[dim];
-        if d.external_size() != 1 {
-            return Err(crate::Error::Unsupported {
-                op: "sum_inside_dim",
-                shape: self.shape().to_string(),
-                why: format!("dimension {dim} has more than one tile; add the tiles first"),
-            });
-        }
+        let d = self.one_tile("sum_inside_dim", dim)?;
         let slots = if shape.dims()[dim] == d {
             1
         } else if self.shape().rotates_cyclically(dim) {
@@ -63,11 +56,34 @@ impl<E: Evaluator> TileTensor<E> {
         self.fold_rotations(eval, shape, steps(slots, self.shape().stride(dim)))
     }
 
+    /// The second half where only slot 0 is needed: `⌈log₂ n⌉` rotations even if the dimension rotates cyclically. The
+    /// result is `1?/t`.
+    ///
+    /// # Errors
+    /// As [`sum_inside_dim`](TileTensor::sum_inside_dim).
+    pub fn sum_inside_dim_to_first(&self, eval: &E, dim: usize) -> Result<Self> {
+        let shape = self.shape().of_sum_to_first(dim)?;
+        let d = self.one_tile("sum_inside_dim_to_first", dim)?;
+        let slots = if shape.dims()[dim] == d { 1 } else { d.used(0) };
+        self.fold_rotations(eval, shape, steps(slots, self.shape().stride(dim)))
+    }
+
+    fn one_tile(&self, op: &'static str, dim: usize) -> Result<TileDim> {
+        let d = *self.shape().dim(op, dim)?;
+        match d.external_size() {
+            1 => Ok(d),
+            tiles => self.shape().refuse(
+                op,
+                format!("dimension {dim} has {tiles} tiles; sum_tiles_over_dim first"),
+            ),
+        }
+    }
+
     /// `x ← x + rotate(x, r)` for every `r` in turn.
     pub(super) fn fold_rotations(
         &self,
         eval: &E,
-        shape: crate::TileShape,
+        shape: TileShape,
         by: impl Iterator<Item = i64> + Clone,
     ) -> Result<Self> {
         let slots = i64::try_from(eval.slots()).unwrap_or(i64::MAX);

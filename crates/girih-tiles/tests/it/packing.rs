@@ -1,7 +1,7 @@
 //! Packing, unpacking and the integrity check.
 
 use girih_tiles::pack::{check_integrity, pack, unpack};
-use girih_tiles::{Error, SlotContent};
+use girih_tiles::{Error, Part, SlotContent};
 use ndarray::{ArrayD, arr2};
 use proptest::prelude::*;
 
@@ -77,6 +77,7 @@ fn integrity_catches_a_wrong_copy_and_a_dirty_slot() {
             shape: s.to_string(),
             tile: 1,
             slot: 2,
+            part: Part::Real,
             value: 3.5,
             expected: 3.0
         })

@@ -1,5 +1,7 @@
 //! Costs and shapes of sums and copies.
 
+use ndarray::Axis;
+
 use crate::common::{ramp, shape};
 use crate::counting::{Counting, Counts};
 
@@ -60,10 +62,37 @@ fn copies_cost_one_mask_where_something_is_unknown() {
 }
 
 #[test]
+fn sums_to_the_first_slot_cost_the_logarithm_of_the_size() {
+    for (before, after, rotations, adds) in [
+        ("[3/8, 5/2]", "[1?/8, 5/2]", 3 * 2, 3 * 2),
+        ("[8/8, 5/2]", "[1?/8, 5/2]", 3 * 3, 3 * 3),
+        ("[1/8, 5/2]", "[1/8, 5/2]", 0, 0),
+        ("[*/8, 5/2]", "[*/8, 5/2]", 0, 0),
+    ] {
+        let s = shape(before);
+        let eval = Counting::new(16);
+        let y = eval
+            .tensor(&ramp(&s), &s)
+            .sum_inside_dim_to_first(&eval, 0)
+            .unwrap();
+        assert_eq!(y.shape().to_string(), after);
+        let c = eval.take();
+        assert_eq!((c.rotations, c.adds), (rotations, adds), "{before}");
+        let expected = ramp(&s).sum_axis(Axis(0)).insert_axis(Axis(0));
+        assert_eq!(eval.open(&y).unwrap(), expected);
+    }
+    let s = shape("[9/8, 5/2]");
+    let eval = Counting::new(16);
+    let x = eval.tensor(&ramp(&s), &s);
+    let text = x.sum_inside_dim_to_first(&eval, 0).unwrap_err().to_string();
+    assert!(text.contains("2 tiles"), "{text}");
+}
+
+#[test]
 fn replicated_dimensions_merge_for_nothing() {
     let s = shape("[*/2, 1, */4, 3/2]");
     let eval = Counting::new(16);
-    let y = eval.tensor(&ramp(&s), &s).merge_replicated(0, 2).unwrap();
+    let y = eval.tensor(&ramp(&s), &s).flatten(0, 2).unwrap();
     assert_eq!(y.shape().to_string(), "[*/8, 3/2]");
     assert_eq!(eval.open(&y).unwrap().len(), 3);
     assert_eq!(eval.take(), Counts::default());

@@ -58,7 +58,11 @@ impl Axis {
             return fail("its size is not set".into());
         };
         let external = d.external_size();
-        if d.copies() > 1 || !(d.is_interleaved() || d.tile_size() == 1 || external == 1) {
+        if d.copies() > 1
+            || d.is_complex()
+            || image.is_diagonal()
+            || !(d.is_interleaved() || d.tile_size() == 1 || external == 1)
+        {
             return fail(format!("rows and columns are interleaved, this is {d}"));
         }
         if phase.original_size() != Some(1) || phase.copies() > 1 {

@@ -12,20 +12,38 @@ impl fmt::Display for Op {
                 weight,
                 stride,
                 pad,
+                dilation,
+                groups,
+                ..
+            }
+            | Self::ConvTranspose2d {
+                weight,
+                stride,
+                pad,
+                dilation,
                 groups,
                 ..
             } => {
-                let (out, _, kh, kw) = weight.dim();
+                let (first, second, kh, kw) = weight.dim();
+                let (channels, out) = match self {
+                    Self::Conv2d { .. } => (second * groups, first),
+                    _ => (first, second * groups),
+                };
+                let name = self.name();
                 write!(
                     f,
-                    "Conv2d {kh}x{kw} to {out}, stride {}x{}",
+                    "{name} {kh}x{kw} to {out}, stride {}x{}",
                     stride[0], stride[1]
                 )?;
                 padding(f, pad)?;
-                if *groups > 1 {
-                    write!(f, ", depthwise")?;
+                if *dilation != [1, 1] {
+                    write!(f, ", dilation {}x{}", dilation[0], dilation[1])?;
                 }
-                Ok(())
+                match *groups {
+                    1 => Ok(()),
+                    all if all == channels => write!(f, ", depthwise"),
+                    some => write!(f, ", {some} groups"),
+                }
             }
             Self::Dense { weight, .. } => {
                 write!(f, "Dense {} to {}", weight.ncols(), weight.nrows())
@@ -128,6 +146,7 @@ mod tests {
             bias: Some(Array1::zeros(2)),
             stride: [2, 2],
             pad: [1, 1, 0, 0],
+            dilation: [1, 1],
             groups: 1,
         };
         let c = b.push("conv", conv, vec![x]).unwrap();

@@ -185,6 +185,7 @@ impl Drawn {
             bias,
             stride: [stride; 2],
             pad: [pad; 4],
+            dilation: [1, 1],
             groups: 1,
         };
         let factor = self.factor(&conv(1.0, None))?;

@@ -22,6 +22,7 @@ mod layers;
 mod layout;
 pub mod oracle;
 mod tensor;
+mod window;
 
 use crate::error::{ModelError, Result};
 use crate::graph::Graph;

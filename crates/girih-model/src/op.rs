@@ -12,10 +12,10 @@ use ndarray::{Array1, Array2, Array4, ArrayD};
 pub enum Op {
     /// The graph's input; it has no operands.
     Input,
-    /// `y[o,i,j] = b[o] + sum_{c,u,v} w[o,c,u,v] x[g(o)+c, s_h i + u - top, s_w j + v - left]`, zero outside the image.
+    /// `y[o,i,j] = b[o] + sum_{c,u,v} w[o,c,u,v] x[g(o)+c, s_h i + d_h u - top, s_w j + d_w v - left]`, zero outside the image.
     ///
-    /// Operand `[in, h, w]`, result `[out, h', w']` with `h' = (h + top + bottom - kh) / s_h + 1`, rounded down.
-    /// The dilation is 1. `groups` is 1 or, for a depthwise convolution, the number of input channels.
+    /// Operand `[in, h, w]`, result `[out, h', w']` with `h' = (h + top + bottom - d_h (kh - 1) - 1) / s_h + 1`, rounded
+    /// down. Filter `o` reads the `in / groups` channels from `g(o) = (o groups / out) in / groups`.
     Conv2d {
         /// Taps `[out, in / groups, kh, kw]`.
         weight: Array4<f64>,
@@ -25,7 +25,29 @@ pub enum Op {
         stride: [usize; 2],
         /// Zero border `[top, left, bottom, right]`.
         pad: [usize; 4],
-        /// 1, or the number of input channels.
+        /// Distances `[d_h, d_w]` of neighbouring taps, at least 1.
+        dilation: [usize; 2],
+        /// Divides `in` and `out`.
+        groups: usize,
+    },
+    /// `y[g(c)+o, s_h i + d_h u - top, s_w j + d_w v - left] += w[c,o,u,v] x[c,i,j]`, upon `b`: the adjoint of [`Op::Conv2d`].
+    ///
+    /// Operand `[in, h, w]`, result `[out, h', w']` with `h' = s_h (h - 1) + d_h (kh - 1) + 1 + extra_h - top - bottom`.
+    /// Channel `c` adds to the `out / groups` channels from `g(c) = (c groups / in) out / groups`.
+    ConvTranspose2d {
+        /// Taps `[in, out / groups, kh, kw]`.
+        weight: Array4<f64>,
+        /// One value per output channel.
+        bias: Option<Array1<f64>>,
+        /// Steps `[s_h, s_w]`, at least 1.
+        stride: [usize; 2],
+        /// Lines cut off the result `[top, left, bottom, right]`.
+        pad: [usize; 4],
+        /// Distances `[d_h, d_w]` of neighbouring taps, at least 1.
+        dilation: [usize; 2],
+        /// Lines `[extra_h, extra_w]` added behind the last, each less than the step or the dilation.
+        extra: [usize; 2],
+        /// Divides `in` and `out`.
         groups: usize,
     },
     /// `y = W x + b`, operand `[in]`, result `[out]`.
@@ -147,6 +169,7 @@ impl Op {
         match self {
             Self::Input => "Input",
             Self::Conv2d { .. } => "Conv2d",
+            Self::ConvTranspose2d { .. } => "ConvTranspose2d",
             Self::Dense { .. } => "Dense",
             Self::AvgPool { .. } => "AvgPool",
             Self::GlobalAvgPool => "GlobalAvgPool",
@@ -179,7 +202,7 @@ impl Op {
     #[must_use]
     pub fn parameters(&self) -> usize {
         match self {
-            Self::Conv2d { weight, bias, .. } => {
+            Self::Conv2d { weight, bias, .. } | Self::ConvTranspose2d { weight, bias, .. } => {
                 weight.len() + bias.as_ref().map_or(0, Array1::len)
             }
             Self::Dense { weight, bias } => weight.len() + bias.as_ref().map_or(0, Array1::len),

@@ -3,7 +3,7 @@
 //! | pass | before | after |
 //! |---|---|---|
 //! | [`identities`](fn@identities) | `y = Identity(x)`, a `Reshape` or `Transpose` that changes nothing | readers of `y` read `x` |
-//! | [`affine`](fn@affine) | `Affine(Conv2d(x))`, `Affine(Dense(x))`, `Affine(Affine(x))`, inner value read once | one node |
+//! | [`affine`](fn@affine) | `Affine(Conv2d(x))`, `Affine(ConvTranspose2d(x))`, `Affine(Dense(x))`, `Affine(Affine(x))`, inner value read once | one node |
 //! | [`dead`](fn@dead) | nodes that no output needs | gone (the input stays) |
 
 mod affine;
@@ -111,6 +111,7 @@ mod tests {
             bias: None,
             stride: [1, 1],
             pad: [1; 4],
+            dilation: [1, 1],
             groups: 1,
         };
         let c = b.push("conv", conv, vec![x]).unwrap();

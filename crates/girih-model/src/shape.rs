@@ -80,18 +80,19 @@ pub fn infer(name: &str, op: &Op, operands: &[&[usize]]) -> Result<Vec<usize>> {
             bias,
             stride,
             pad,
+            dilation,
             groups,
         } => {
             let &[channels, h, w] = x else {
                 return fail(format!("operand {x:?} is not [channels, height, width]"));
             };
             let (out, per_group, kh, kw) = weight.dim();
-            if *groups != 1 && *groups != channels {
+            if !divides(*groups, channels) || !divides(*groups, out) {
                 return fail(format!(
-                    "{groups} groups for {channels} channels: only 1 or depthwise"
+                    "{groups} groups do not divide {channels} channels and {out} filters"
                 ));
             }
-            if per_group * groups != channels || out == 0 || out % groups != 0 {
+            if per_group * groups != channels {
                 return fail(format!(
                     "weight {:?} with {groups} groups does not fit operand {x:?}",
                     weight.shape()
@@ -102,9 +103,50 @@ pub fn infer(name: &str, op: &Op, operands: &[&[usize]]) -> Result<Vec<usize>> {
             {
                 return fail(format!("{} biases for {out} channels", b.len()));
             }
-            let Some((h, w)) = window_plane([h, w], [kh, kw], *stride, *pad) else {
+            let plane = match (reach(kh, dilation[0]), reach(kw, dilation[1])) {
+                (Some(high), Some(wide)) => window_plane([h, w], [high, wide], *stride, *pad),
+                _ => None,
+            };
+            let Some((h, w)) = plane else {
                 return fail(format!(
-                    "no {kh}x{kw} window with stride {stride:?} and padding {pad:?} fits operand {x:?}"
+                    "no {kh}x{kw} window with stride {stride:?}, dilation {dilation:?} and padding {pad:?} fits operand {x:?}"
+                ));
+            };
+            vec![out, h, w]
+        }
+        Op::ConvTranspose2d {
+            weight,
+            bias,
+            stride,
+            pad,
+            dilation,
+            extra,
+            groups,
+        } => {
+            let &[channels, h, w] = x else {
+                return fail(format!("operand {x:?} is not [channels, height, width]"));
+            };
+            let (inputs, per_group, kh, kw) = weight.dim();
+            let out = per_group.saturating_mul(*groups);
+            if inputs != channels || !divides(*groups, channels) || out == 0 {
+                return fail(format!(
+                    "weight {:?} with {groups} groups does not fit operand {x:?}",
+                    weight.shape()
+                ));
+            }
+            if let Some(b) = bias
+                && b.len() != out
+            {
+                return fail(format!("{} biases for {out} channels", b.len()));
+            }
+            let lines = [0, 1].map(|i| {
+                let cut = pad[i].checked_add(pad[i + 2])?;
+                let reach = reach([kh, kw][i], dilation[i])?;
+                spread([h, w][i], cut, reach, stride[i], extra[i], dilation[i])
+            });
+            let [Some(h), Some(w)] = lines else {
+                return fail(format!(
+                    "a {kh}x{kw} window with stride {stride:?}, dilation {dilation:?}, padding {pad:?} and {extra:?} extra lines has no result for operand {x:?}"
                 ));
             };
             vec![out, h, w]
@@ -224,7 +266,7 @@ pub fn infer(name: &str, op: &Op, operands: &[&[usize]]) -> Result<Vec<usize>> {
 /// [`ModelError::NonFinite`] with the position of the first.
 pub fn check_finite(name: &str, op: &Op) -> Result<()> {
     match op {
-        Op::Conv2d { weight, bias, .. } => {
+        Op::Conv2d { weight, bias, .. } | Op::ConvTranspose2d { weight, bias, .. } => {
             finite(&format!("{name}.weight"), weight)?;
             bias.as_ref()
                 .map_or(Ok(()), |b| finite(&format!("{name}.bias"), b))
@@ -272,6 +314,44 @@ pub fn finite<S: Data<Elem = f64>, D: Dimension>(
     }
 }
 
+/// Whether `n` things fall into `groups` equal groups.
+fn divides(groups: usize, n: usize) -> bool {
+    groups > 0 && n > 0 && n.is_multiple_of(groups)
+}
+
+/// Positions from the first tap to the last: `dilation (kernel - 1) + 1`; `None` if there are none or too many.
+fn reach(kernel: usize, dilation: usize) -> Option<usize> {
+    if dilation == 0 {
+        return None;
+    }
+    let reach = kernel
+        .checked_sub(1)?
+        .checked_mul(dilation)?
+        .checked_add(1)?;
+    (reach <= MAX_VALUES).then_some(reach)
+}
+
+/// Size of a transposed windowed result, `stride (size - 1) + reach + extra - cut`; `None` if nothing is left, if `extra` is
+/// not less than the stride or the dilation, or if a size is absurd.
+fn spread(
+    size: usize,
+    cut: usize,
+    reach: usize,
+    stride: usize,
+    extra: usize,
+    dilation: usize,
+) -> Option<usize> {
+    if stride == 0 || extra >= stride.max(dilation) || cut > MAX_VALUES {
+        return None;
+    }
+    let all = size
+        .checked_sub(1)?
+        .checked_mul(stride)?
+        .checked_add(reach + extra)?;
+    let left = all.checked_sub(cut)?;
+    (1..=MAX_VALUES).contains(&left).then_some(left)
+}
+
 fn window_plane(
     size: [usize; 2],
     kernel: [usize; 2],
@@ -299,11 +379,40 @@ mod tests {
     use ndarray::{Array1, Array2, Array4, ArrayD, IxDyn};
 
     fn conv(weight: [usize; 4], stride: [usize; 2], pad: [usize; 4], groups: usize) -> Op {
+        dilated(weight, stride, pad, [1, 1], groups)
+    }
+
+    fn dilated(
+        weight: [usize; 4],
+        stride: [usize; 2],
+        pad: [usize; 4],
+        dilation: [usize; 2],
+        groups: usize,
+    ) -> Op {
         Op::Conv2d {
             weight: Array4::zeros(weight),
             bias: None,
             stride,
             pad,
+            dilation,
+            groups,
+        }
+    }
+
+    fn transposed(
+        weight: [usize; 4],
+        stride: usize,
+        pad: [usize; 4],
+        extra: usize,
+        groups: usize,
+    ) -> Op {
+        Op::ConvTranspose2d {
+            weight: Array4::zeros(weight),
+            bias: None,
+            stride: [stride; 2],
+            pad,
+            dilation: [1, 2],
+            extra: [extra; 2],
             groups,
         }
     }
@@ -347,7 +456,13 @@ mod tests {
             Some(&[8, 8, 7]),
         );
         check(conv([6, 1, 3, 3], [1, 1], [1; 4], 4), &[4, 8, 7], None);
-        check(conv([4, 2, 3, 3], [1, 1], [1; 4], 2), &[4, 8, 7], None);
+        check(
+            conv([4, 2, 3, 3], [1, 1], [1; 4], 2),
+            &[4, 8, 7],
+            Some(&[4, 8, 7]),
+        );
+        check(conv([3, 2, 3, 3], [1, 1], [1; 4], 2), &[4, 8, 7], None);
+        check(conv([4, 2, 3, 3], [1, 1], [1; 4], 0), &[4, 8, 7], None);
         check(conv([4, 3, 3, 3], [1, 1], [1; 4], 1), &[4, 8, 7], None);
         check(conv([4, 4, 9, 3], [1, 1], [0; 4], 1), &[4, 8, 7], None);
         check(conv([4, 4, 3, 3], [0, 1], [0; 4], 1), &[4, 8, 7], None);
@@ -357,6 +472,47 @@ mod tests {
             None,
         );
         check(conv([4, 4, 3, 3], [1, 1], [0; 4], 1), &[4, 8], None);
+        let wide = |dilation| dilated([4, 4, 3, 3], [1, 2], [0; 4], dilation, 1);
+        check(wide([3, 2]), &[4, 8, 7], Some(&[4, 2, 2]));
+        check(wide([4, 2]), &[4, 8, 7], None);
+        check(wide([0, 2]), &[4, 8, 7], None);
+        check(wide([usize::MAX, 2]), &[4, 8, 7], None);
+    }
+
+    #[test]
+    fn transposed_convolutions_spread_their_windows() {
+        let kernel = [4, 3, 3, 3];
+        check(
+            transposed(kernel, 2, [0; 4], 0, 1),
+            &[4, 8, 7],
+            Some(&[3, 17, 17]),
+        );
+        check(
+            transposed(kernel, 2, [1, 0, 0, 2], 1, 1),
+            &[4, 8, 7],
+            Some(&[3, 17, 16]),
+        );
+        check(
+            transposed(kernel, 2, [0; 4], 1, 2),
+            &[4, 8, 7],
+            Some(&[6, 18, 18]),
+        );
+        check(transposed(kernel, 2, [0; 4], 2, 1), &[4, 8, 7], None);
+        check(transposed(kernel, 2, [9, 0, 8, 0], 0, 1), &[4, 8, 7], None);
+        check(
+            transposed(kernel, 2, [usize::MAX; 4], 0, 1),
+            &[4, 8, 7],
+            None,
+        );
+        check(transposed(kernel, 0, [0; 4], 0, 1), &[4, 8, 7], None);
+        check(
+            transposed(kernel, usize::MAX, [0; 4], 0, 1),
+            &[4, 8, 7],
+            None,
+        );
+        check(transposed(kernel, 1, [0; 4], 0, 3), &[4, 8, 7], None);
+        check(transposed(kernel, 1, [0; 4], 0, 0), &[4, 8, 7], None);
+        check(transposed(kernel, 1, [0; 4], 0, 1), &[3, 8, 7], None);
     }
 
     #[test]

@@ -396,3 +396,59 @@ fn extreme_attributes_are_errors() {
         "not of type INT",
     );
 }
+
+#[test]
+fn windows_with_absurd_attributes_are_refused() {
+    let conv = |op: &str, name: &str, values: &[i64], says: &str| {
+        let w = floats("w", &[2, 2, 1, 1], &[1.0; 4]);
+        let node = ints(node(op, &["x", "w"], "y"), name, values);
+        fails(&model(&[1, 2, 3, 3], vec![node], vec![w]), says);
+    };
+    for op in ["Conv", "ConvTranspose"] {
+        conv(op, "dilations", &[0, 1], "dilations [0, 1]");
+        conv(op, "dilations", &[2], "not two-dimensional");
+        conv(op, "strides", &[1, -1], "strides [1, -1]");
+        conv(op, "strides", &[0, 1], "strides [0, 1]");
+        conv(op, "pads", &[0, 0, 0], "four paddings");
+        conv(op, "pads", &[i64::MAX; 4], "operand [2, 3, 3]");
+    }
+    conv(
+        "ConvTranspose",
+        "output_padding",
+        &[-1, 0],
+        "output_padding [-1, 0]",
+    );
+    conv(
+        "ConvTranspose",
+        "output_padding",
+        &[1, 0],
+        "[1, 0] extra lines",
+    );
+    conv(
+        "ConvTranspose",
+        "output_shape",
+        &[4, 3],
+        "output_shape [4, 3]",
+    );
+    conv(
+        "ConvTranspose",
+        "strides",
+        &[i64::MAX; 2],
+        "operand [2, 3, 3]",
+    );
+}
+
+#[test]
+fn the_shape_asked_of_a_transposed_convolution_decides_its_padding() {
+    // The formula of the operator: what is over is cut off, an odd line before the start.
+    let w = floats("w", &[1, 1, 3, 3], &[1.0; 9]);
+    let wanted = ints(node("ConvTranspose", &["x", "w"], "y"), "strides", &[2, 2]);
+    let wanted = ints(wanted, "output_shape", &[8, 9]);
+    let graph = import(&model(&[1, 1, 4, 5], vec![wanted], vec![w])).unwrap();
+    let node = graph.nodes.last().unwrap();
+    assert_eq!(node.shape, [1, 8, 9]);
+    let crate::Op::ConvTranspose2d { pad, .. } = &node.op else {
+        panic!("{}", node.op);
+    };
+    assert_eq!(*pad, [1, 1, 0, 1]);
+}

@@ -3,7 +3,7 @@
 use super::attribute::Attributes;
 use super::constant::Constant;
 use super::dims::DimVector;
-use super::{MAX_OPSET, MIN_OPSET, fold, gelu, layers, layout, tensor};
+use super::{MAX_OPSET, MIN_OPSET, fold, gelu, layers, layout, tensor, window};
 use crate::error::{ModelError, Result, UnsupportedNode};
 use crate::graph::{Graph, GraphBuilder, NodeId};
 use crate::op::{ActivationKind, Op};
@@ -319,10 +319,11 @@ fn translate(c: &mut Context, node: &NodeProto) -> Result<Value, Refusal> {
         c.push(node, Op::Activation(kind), vec![x])
     };
     match node.op_type.as_str() {
-        "Conv" => layers::conv(c, node),
+        "Conv" => window::conv(c, node),
+        "ConvTranspose" => window::conv_transpose(c, node),
         "Gemm" => layers::gemm(c, node),
         "MatMul" => layers::matmul(c, node),
-        "AveragePool" => layers::average_pool(c, node),
+        "AveragePool" => window::average_pool(c, node),
         "GlobalAveragePool" => layers::global_average_pool(c, node),
         "ReduceMean" => layers::reduce_mean(c, node),
         "BatchNormalization" => layers::batch_normalization(c, node),

@@ -1,55 +1,16 @@
-//! Operators that compute: convolution, dense, pooling, normalisation, arithmetic.
+//! Operators that compute: dense layers, means, normalisation, arithmetic.
 
 use super::attribute::Attributes;
 use super::constant::Constant;
 use super::import::{Context, Refusal, Value, label};
 use super::layout::normalise;
+use super::window::average_pool;
 use crate::op::Op;
-use ndarray::{Array1, Array2, ArrayD, Ix2, Ix4, IxDyn};
+use ndarray::{Array1, Array2, ArrayD, Ix2, IxDyn};
 use tract_onnx::pb::NodeProto;
 
 /// Largest exponent of `Pow`; beyond it a product tree is deeper than any level chain.
 const MAX_EXPONENT: f64 = 1024.0;
-
-/// `Conv`: two-dimensional, dilation 1, one group or depthwise.
-pub(super) fn conv(c: &mut Context, node: &NodeProto) -> Result<Value, Refusal> {
-    let a = Attributes(node);
-    all_ones(&a, "dilations", "the kernel is dilated", "use dilation 1")?;
-    let groups = a.int_or("group", 1)?;
-    let weight = c.required(node, 1)?;
-    let weight = weight
-        .to_float()
-        .into_dimensionality::<Ix4>()
-        .map_err(|_| {
-            Refusal::unsupported(
-                format!("its weight has rank {}, not 4", weight.shape().len()),
-                "use two-dimensional convolutions",
-            )
-        })?;
-    let (out, per_group, kh, kw) = weight.dim();
-    let depthwise = per_group == 1 && usize::try_from(groups).is_ok_and(|g| g >= 1);
-    if groups != 1 && !depthwise {
-        return Err(Refusal::unsupported(
-            format!("it has {groups} groups of {per_group} channels"),
-            "use one group, or as many groups as channels (depthwise)",
-        ));
-    }
-    let bias = match c.constant(node, 2)? {
-        Some(b) => Some(vector(node, &b, out)?),
-        None => None,
-    };
-    let x = c.tensor(node, 0)?;
-    let plane = plane(c, node, x)?;
-    let window = Window::read(&a, node, [kh, kw], plane)?;
-    let op = Op::Conv2d {
-        weight,
-        bias,
-        stride: window.stride,
-        pad: window.pad,
-        groups: groups as usize,
-    };
-    c.push(node, op, vec![x])
-}
 
 /// `Gemm`: `alpha A B + beta C` with the data as `A` and constants as `B` and `C`.
 pub(super) fn gemm(c: &mut Context, node: &NodeProto) -> Result<Value, Refusal> {
@@ -125,7 +86,11 @@ fn one_row(c: &Context, x: crate::NodeId) -> Result<(), Refusal> {
 }
 
 /// A constant that broadcasts to `[1, n]` as a vector of `n` values.
-fn vector(node: &NodeProto, constant: &Constant, n: usize) -> Result<Array1<f64>, Refusal> {
+pub(super) fn vector(
+    node: &NodeProto,
+    constant: &Constant,
+    n: usize,
+) -> Result<Array1<f64>, Refusal> {
     let shape = constant.shape();
     let (last, before) = shape.split_last().unwrap_or((&1, &[]));
     if before.iter().any(|d| *d != 1) || (*last != 1 && *last != n) {
@@ -138,30 +103,6 @@ fn vector(node: &NodeProto, constant: &Constant, n: usize) -> Result<Array1<f64>
     Ok(Array1::from_shape_fn(n, |i| {
         values[if values.len() == 1 { 0 } else { i }]
     }))
-}
-
-/// `AveragePool`, two-dimensional.
-pub(super) fn average_pool(c: &mut Context, node: &NodeProto) -> Result<Value, Refusal> {
-    let a = Attributes(node);
-    all_ones(&a, "dilations", "the window is dilated", "use dilation 1")?;
-    let kernel = pair(&a, node, "kernel_shape")?
-        .ok_or_else(|| Refusal::malformed(format!("node `{}` has no kernel_shape", label(node))))?;
-    let x = c.tensor(node, 0)?;
-    let plane = plane(c, node, x)?;
-    let window = Window::read(&a, node, kernel, plane)?;
-    if a.int_or("ceil_mode", 0)? != 0 && window.leaves_rest(plane, kernel) {
-        return Err(Refusal::unsupported(
-            "with ceil_mode its last windows leave the image",
-            "use ceil_mode = 0, or a size that the stride divides",
-        ));
-    }
-    let op = Op::AvgPool {
-        kernel,
-        stride: window.stride,
-        pad: window.pad,
-        count_include_pad: a.int_or("count_include_pad", 0)? != 0,
-    };
-    c.push(node, op, vec![x])
 }
 
 /// `GlobalAveragePool` of images.
@@ -408,7 +349,12 @@ fn finite(node: &NodeProto, value: f64) -> Result<f64, Refusal> {
     }
 }
 
-fn plane(c: &Context, node: &NodeProto, x: crate::NodeId) -> Result<[usize; 2], Refusal> {
+/// Height and width of images.
+pub(super) fn plane(
+    c: &Context,
+    node: &NodeProto,
+    x: crate::NodeId,
+) -> Result<[usize; 2], Refusal> {
     let item = c.shape(x);
     match item.as_slice() {
         &[_, h, w] => Ok([h, w]),
@@ -419,107 +365,6 @@ fn plane(c: &Context, node: &NodeProto, x: crate::NodeId) -> Result<[usize; 2], 
             ),
             "use images: [batch, channels, height, width]",
         )),
-    }
-}
-
-fn all_ones(a: &Attributes<'_>, name: &str, why: &str, remedy: &str) -> Result<(), Refusal> {
-    match a.ints(name)? {
-        Some(list) if list.iter().any(|d| *d != 1) => {
-            Err(Refusal::unsupported(format!("{why}: {list:?}"), remedy))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn pair(a: &Attributes<'_>, node: &NodeProto, name: &str) -> Result<Option<[usize; 2]>, Refusal> {
-    let Some(list) = a.ints(name)? else {
-        return Ok(None);
-    };
-    match list {
-        [h, w] if *h > 0 && *w > 0 => Ok(Some([*h as usize, *w as usize])),
-        [_, _] => Err(Refusal::malformed(format!(
-            "node `{}`: {name} {list:?}",
-            label(node)
-        ))),
-        _ => Err(Refusal::unsupported(
-            format!("{name} {list:?} is not two-dimensional"),
-            "use two-dimensional layers",
-        )),
-    }
-}
-
-struct Window {
-    stride: [usize; 2],
-    pad: [usize; 4],
-}
-
-impl Window {
-    fn read(
-        a: &Attributes<'_>,
-        node: &NodeProto,
-        kernel: [usize; 2],
-        plane: [usize; 2],
-    ) -> Result<Self, Refusal> {
-        if let Some(declared) = pair(a, node, "kernel_shape")?
-            && declared != kernel
-        {
-            return Err(Refusal::malformed(format!(
-                "node `{}`: kernel_shape {declared:?} but a weight of {kernel:?}",
-                label(node)
-            )));
-        }
-        let stride = pair(a, node, "strides")?.unwrap_or([1, 1]);
-        let pad = match a.text("auto_pad")?.unwrap_or("NOTSET") {
-            "NOTSET" => match a.ints("pads")? {
-                None => [0; 4],
-                Some(list) => {
-                    let pads: Option<Vec<usize>> =
-                        list.iter().map(|p| usize::try_from(*p).ok()).collect();
-                    pads.and_then(|p| p.try_into().ok()).ok_or_else(|| {
-                        Refusal::unsupported(
-                            format!("its padding is {list:?}"),
-                            "give four paddings of at least 0",
-                        )
-                    })?
-                }
-            },
-            "VALID" => [0; 4],
-            same @ ("SAME_UPPER" | "SAME_LOWER") => {
-                // h' = ceil(h / s) needs (h' - 1) s + k - h border lines; an odd one goes to the named side.
-                let total = [0, 1].map(|i| {
-                    let out = plane[i].div_ceil(stride[i]);
-                    ((out - 1).saturating_mul(stride[i]))
-                        .saturating_add(kernel[i])
-                        .saturating_sub(plane[i])
-                });
-                let small = total.map(|t| t / 2);
-                let large = [total[0] - small[0], total[1] - small[1]];
-                if same == "SAME_UPPER" {
-                    [small[0], small[1], large[0], large[1]]
-                } else {
-                    [large[0], large[1], small[0], small[1]]
-                }
-            }
-            other => {
-                return Err(Refusal::malformed(format!(
-                    "node `{}`: auto_pad {other}",
-                    label(node)
-                )));
-            }
-        };
-        Ok(Self { stride, pad })
-    }
-
-    /// Whether rounding the number of windows up gives another number than rounding it down.
-    fn leaves_rest(&self, plane: [usize; 2], kernel: [usize; 2]) -> bool {
-        (0..2).any(|i| {
-            let padded = plane[i]
-                .saturating_add(self.pad[i])
-                .saturating_add(self.pad[i + 2]);
-            !padded
-                .saturating_sub(kernel[i])
-                .is_multiple_of(self.stride[i])
-        })
     }
 }
 
@@ -569,9 +414,9 @@ pub(super) fn refuse(op: &str) -> Refusal {
             "quantised models are not read",
             "export the model in floating point",
         ),
-        "ConvTranspose" | "Upsample" | "Resize" => (
-            "up-sampling is not in the supported set",
-            "use Conv, AveragePool and dense layers",
+        "Upsample" | "Resize" => (
+            "interpolation is not in the supported set",
+            "use ConvTranspose, Conv, AveragePool and dense layers",
         ),
         "If" | "Loop" | "Scan" => (
             "control flow cannot depend on encrypted data",

@@ -7,7 +7,8 @@ use crate::op::Op;
 use crate::shape::check_finite;
 use ndarray::{Array1, Axis};
 
-/// `s (W x + b) + t = (s W) x + (s b + t)`: an `Affine` joins the `Conv2d`, `Dense` or `Affine` that it alone reads.
+/// `s (W x + b) + t = (s W) x + (s b + t)`: an `Affine` joins the `Conv2d`, `ConvTranspose2d`, `Dense` or `Affine` that it alone
+/// reads.
 ///
 /// # Errors
 /// [`NonFinite`](crate::ModelError::NonFinite) if a folded weight overflows.
@@ -52,6 +53,7 @@ fn fold(layer: &Op, scale: &Array1<f64>, shift: &Array1<f64>) -> Option<Op> {
             bias,
             stride,
             pad,
+            dilation,
             groups,
         } => {
             let mut weight = weight.clone();
@@ -63,6 +65,31 @@ fn fold(layer: &Op, scale: &Array1<f64>, shift: &Array1<f64>) -> Option<Op> {
                 bias: join(bias),
                 stride: *stride,
                 pad: *pad,
+                dilation: *dilation,
+                groups: *groups,
+            })
+        }
+        Op::ConvTranspose2d {
+            weight,
+            bias,
+            stride,
+            pad,
+            dilation,
+            extra,
+            groups,
+        } => {
+            let mut weight = weight.clone();
+            let (inputs, per_group, _, _) = weight.dim();
+            for ((c, o, _, _), w) in weight.indexed_iter_mut() {
+                *w *= scale[c / (inputs / groups) * per_group + o];
+            }
+            Some(Op::ConvTranspose2d {
+                weight,
+                bias: join(bias),
+                stride: *stride,
+                pad: *pad,
+                dilation: *dilation,
+                extra: *extra,
                 groups: *groups,
             })
         }

@@ -14,6 +14,7 @@ pub(super) fn apply(op: &Op, operands: &[(&[f64], &[usize])], shape: &[usize]) -
     match op {
         Op::Input | Op::Identity | Op::Flatten | Op::Reshape(_) => x.to_vec(),
         Op::Conv2d { .. } => convolve(op, x, x_shape, shape),
+        Op::ConvTranspose2d { .. } => spread(op, x, x_shape, shape),
         Op::Dense { weight, bias } => weight
             .outer_iter()
             .enumerate()
@@ -57,7 +58,7 @@ pub(super) fn apply(op: &Op, operands: &[(&[f64], &[usize])], shape: &[usize]) -
     }
 }
 
-/// Output positions whose tap `u` lies inside the image: `0 <= s i + u - before < size`.
+/// Positions `i` with `0 <= s i + u - before < size`.
 fn inside(
     count: usize,
     size: usize,
@@ -76,6 +77,7 @@ fn convolve(op: &Op, x: &[f64], x_shape: &[usize], shape: &[usize]) -> Vec<f64> 
         bias,
         stride,
         pad,
+        dilation,
         groups,
     } = op
     else {
@@ -96,6 +98,7 @@ fn convolve(op: &Op, x: &[f64], x_shape: &[usize], shape: &[usize]) -> Vec<f64> 
             for u in 0..kh {
                 for v in 0..kw {
                     let tap = weight[[o, c, u, v]];
+                    let (u, v) = (u * dilation[0], v * dilation[1]);
                     let columns = inside(ow, w, v, pad[1], stride[1]);
                     for i in inside(oh, h, u, pad[0], stride[0]) {
                         let row = &image[(i * stride[0] + u - pad[0]) * w..][..w];
@@ -108,6 +111,48 @@ fn convolve(op: &Op, x: &[f64], x_shape: &[usize], shape: &[usize]) -> Vec<f64> 
                         let source = row[from - pad[1]..].iter().step_by(stride[1]);
                         for (t, s) in target.iter_mut().zip(source) {
                             *t += tap * s;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    y
+}
+
+fn spread(op: &Op, x: &[f64], x_shape: &[usize], shape: &[usize]) -> Vec<f64> {
+    let Op::ConvTranspose2d {
+        weight,
+        bias,
+        stride,
+        pad,
+        dilation,
+        groups,
+        ..
+    } = op
+    else {
+        return Vec::new();
+    };
+    let (h, w) = (x_shape[1], x_shape[2]);
+    let (oh, ow) = (shape[1], shape[2]);
+    let (inputs, per_group, kh, kw) = weight.dim();
+    let in_per_group = inputs / groups;
+    let mut y = vec![0.0; shape.iter().product()];
+    for (o, plane) in y.chunks_mut(oh * ow).enumerate() {
+        if let Some(b) = bias {
+            plane.fill(b[o]);
+        }
+        let (group, own) = (o / per_group, o % per_group);
+        for c in group * in_per_group..(group + 1) * in_per_group {
+            let image = &x[c * h * w..][..h * w];
+            for u in 0..kh {
+                for v in 0..kw {
+                    let tap = weight[[c, own, u, v]];
+                    let (u, v) = (u * dilation[0], v * dilation[1]);
+                    for i in inside(h, oh, u, pad[0], stride[0]) {
+                        let row = (i * stride[0] + u - pad[0]) * ow;
+                        for j in inside(w, ow, v, pad[1], stride[1]) {
+                            plane[row + j * stride[1] + v - pad[1]] += tap * image[i * w + j];
                         }
                     }
                 }
@@ -171,6 +216,7 @@ mod tests {
             bias,
             stride,
             pad,
+            dilation,
             groups,
         } = op
         else {
@@ -186,8 +232,8 @@ mod tests {
                         let channel = o / (out / groups) * per_group + c;
                         for u in 0..kh {
                             for v in 0..kw {
-                                let r = (i * stride[0] + u).checked_sub(pad[0]);
-                                let s = (j * stride[1] + v).checked_sub(pad[1]);
+                                let r = (i * stride[0] + u * dilation[0]).checked_sub(pad[0]);
+                                let s = (j * stride[1] + v * dilation[1]).checked_sub(pad[1]);
                                 if let (Some(r), Some(s)) = (r, s)
                                     && r < xs[1]
                                     && s < xs[2]
@@ -215,13 +261,14 @@ mod tests {
             (h, w, kh, kw) in (1usize..7, 1usize..7, 1usize..5, 1usize..5),
             (sh, sw) in (1usize..4, 1usize..4),
             pad in prop::array::uniform4(0usize..6),
-            (channels, per, depthwise) in (1usize..4, 1usize..3, any::<bool>()),
+            dilation in prop::array::uniform2(1usize..4),
+            (groups, inner, per) in (1usize..4, 1usize..3, 1usize..3),
             phase in 0usize..1000,
         ) {
-            let (groups, inner, out) = if depthwise { (channels, 1, channels * per) } else { (1, channels, per) };
+            let (channels, out) = (groups * inner, groups * per);
             let weight = Array4::from_shape_vec((out, inner, kh, kw), wave(out * inner * kh * kw, phase)).unwrap();
             let bias = Some(Array1::from(wave(out, phase + 5)));
-            let op = Op::Conv2d { weight, bias, stride: [sh, sw], pad, groups };
+            let op = Op::Conv2d { weight, bias, stride: [sh, sw], pad, dilation, groups };
             let xs = [channels, h, w];
             let x = wave(channels * h * w, phase + 9);
             if let Ok(ys) = shape::infer("n", &op, &[&xs]) {
@@ -232,7 +279,37 @@ mod tests {
                     prop_assert!((g - w).abs() < 1e-12, "{g} {w}");
                 }
             } else {
-                prop_assert!(h + pad[0] + pad[2] < kh || w + pad[1] + pad[3] < kw);
+                let short = |size: usize, i: usize, k: usize| size + pad[i] + pad[i + 2] < dilation[i] * (k - 1) + 1;
+                prop_assert!(short(h, 0, kh) || short(w, 1, kw));
+            }
+        }
+
+        /// `<conv x, z> = <x, conv* z>`: what a transposed convolution is, with the same taps.
+        #[test]
+        fn a_transposed_convolution_is_the_adjoint(
+            (h, w, kh, kw) in (1usize..9, 1usize..9, 1usize..5, 1usize..5),
+            stride in prop::array::uniform2(1usize..4),
+            pad in prop::array::uniform4(0usize..4),
+            dilation in prop::array::uniform2(1usize..4),
+            (groups, inner, per) in (1usize..4, 1usize..3, 1usize..3),
+            phase in 0usize..1000,
+        ) {
+            let (channels, out) = (groups * inner, groups * per);
+            let weight = Array4::from_shape_vec((out, inner, kh, kw), wave(out * inner * kh * kw, phase)).unwrap();
+            let conv = Op::Conv2d { weight: weight.clone(), bias: None, stride, pad, dilation, groups };
+            let xs = [channels, h, w];
+            if let Ok(ys) = shape::infer("n", &conv, &[&xs]) {
+                let short = |size: usize, i: usize, k: usize| {
+                    (size + pad[i] + pad[i + 2] - dilation[i] * (k - 1) - 1) % stride[i]
+                };
+                let extra = [short(h, 0, kh), short(w, 1, kw)];
+                let adjoint = Op::ConvTranspose2d { weight, bias: None, stride, pad, dilation, extra, groups };
+                prop_assert_eq!(shape::infer("n", &adjoint, &[&ys]).unwrap(), xs.to_vec());
+                let (x, z) = (wave(channels * h * w, phase + 9), wave(ys.iter().product(), phase + 31));
+                let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+                let forward = dot(&apply(&conv, &[(&x, &xs)], &ys), &z);
+                let back = dot(&x, &apply(&adjoint, &[(&z, &ys)], &xs));
+                prop_assert!((forward - back).abs() < 1e-9, "{forward} {back}");
             }
         }
 
@@ -252,7 +329,7 @@ mod tests {
             let tap = 1.0 / (kh * kw) as f64;
             let conv = Op::Conv2d {
                 weight: Array4::from_elem((channels, 1, kh, kw), tap),
-                bias: None, stride: [sh, sw], pad, groups: channels,
+                bias: None, stride: [sh, sw], pad, dilation: [1, 1], groups: channels,
             };
             if let Ok(ys) = shape::infer("n", &pool(true), &[&xs]) {
                 let sums = apply(&conv, &[(&x, &xs)], &ys);

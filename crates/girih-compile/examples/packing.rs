@@ -14,6 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         bias: None,
         stride: [2, 2],
         pad: [1, 1, 0, 0],
+        dilation: [1, 1],
         groups: 1,
     };
     let x = graph.input();

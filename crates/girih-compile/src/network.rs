@@ -329,26 +329,47 @@ impl Builder<'_> {
                 bias,
                 stride,
                 pad,
+                dilation,
                 groups,
             } => {
                 let window = Window {
                     kernel: [weight.shape()[2], weight.shape()[3]],
                     stride: *stride,
                     pad: *pad,
-                    ..Window::default()
+                    dilation: *dilation,
                 };
                 let flat: Vec<f64> = weight.iter().copied().collect();
-                let matrix = maps::conv2d(
-                    image(node, shape(0))?,
-                    &flat,
-                    weight.shape()[0],
-                    *groups,
-                    window,
-                )?;
-                let per_filter: Vec<f64> = bias
+                let (image, filters) = (image(node, shape(0))?, weight.shape()[0]);
+                let matrix = maps::conv2d(image, &flat, filters, *groups, window)?;
+                let pixels = node.shape.iter().product();
+                let shift = bias
                     .as_ref()
-                    .map_or(vec![0.0; weight.shape()[0]], |b| b.to_vec());
-                let shift = spread(&per_filter, node.shape.iter().product());
+                    .map_or(Vec::new(), |b| spread(&b.to_vec(), pixels));
+                self.then(operand(0), source(0), &matrix, &shift)
+            }
+            Op::ConvTranspose2d {
+                weight,
+                bias,
+                stride,
+                pad,
+                dilation,
+                extra,
+                groups,
+            } => {
+                let window = Window {
+                    kernel: [weight.shape()[2], weight.shape()[3]],
+                    stride: *stride,
+                    pad: *pad,
+                    dilation: *dilation,
+                };
+                let flat: Vec<f64> = weight.iter().copied().collect();
+                let (image, filters) = (image(node, shape(0))?, weight.shape()[1] * groups);
+                let matrix =
+                    maps::conv_transpose2d(image, &flat, filters, *groups, window, *extra)?;
+                let pixels = node.shape.iter().product();
+                let shift = bias
+                    .as_ref()
+                    .map_or(Vec::new(), |b| spread(&b.to_vec(), pixels));
                 self.then(operand(0), source(0), &matrix, &shift)
             }
             Op::Dense { weight, bias } => {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod affine;
+pub mod conv;
 mod error;
 mod linear;
 pub mod maps;

@@ -25,6 +25,7 @@ fn cryptonets() -> Graph {
         bias: Some(Array1::from(values(5, 0.1, 2))),
         stride: [2, 2],
         pad: [1, 1, 0, 0],
+        dilation: [1, 1],
         groups: 1,
     };
     let y = b.push("conv", conv, vec![x]).expect("conv");
@@ -53,6 +54,7 @@ fn residual() -> Graph {
         bias: None,
         stride: [1, 1],
         pad: [1; 4],
+        dilation: [1, 1],
         groups: 1,
     };
     let x = b.input();
@@ -179,6 +181,52 @@ fn cryptonets_compiles_to_five_levels_and_few_rotations() {
     }
 }
 
+/// A dilated convolution in two groups, a square, an up-sampling by a transposed convolution in two groups, a square.
+fn up_and_down() -> Graph {
+    let mut b = GraphBuilder::new("up_and_down", vec![2, 9, 8]).expect("shape");
+    let x = b.input();
+    let taps = |sizes: (usize, usize, usize, usize), seed| {
+        let count = sizes.0 * sizes.1 * sizes.2 * sizes.3;
+        Array4::from_shape_vec(sizes, values(count, 0.4, seed)).expect("shape")
+    };
+    let down = Op::Conv2d {
+        weight: taps((4, 1, 3, 3), 1),
+        bias: Some(Array1::from(values(4, 0.1, 2))),
+        stride: [2, 1],
+        pad: [2, 1, 1, 2],
+        dilation: [2, 1],
+        groups: 2,
+    };
+    let up = Op::ConvTranspose2d {
+        weight: taps((4, 1, 2, 3), 3),
+        bias: Some(Array1::from(values(2, 0.1, 4))),
+        stride: [2, 1],
+        pad: [0, 1, 1, 1],
+        dilation: [1, 2],
+        extra: [1, 0],
+        groups: 2,
+    };
+    let y = b.push("down", down, vec![x]).expect("down");
+    let y = b.push("square", Op::PowInt(2), vec![y]).expect("square");
+    let y = b.push("up", up, vec![y]).expect("up");
+    let y = b.push("square2", Op::PowInt(2), vec![y]).expect("square");
+    b.finish(vec![y]).expect("graph")
+}
+
+#[test]
+fn dilated_grouped_and_transposed_convolutions_compile() {
+    let graph = up_and_down();
+    for batch in [1, 2] {
+        let requirements = Requirements {
+            batch,
+            ..Requirements::default()
+        };
+        let compiled = compile(&graph, &requirements, &Prices).expect("compiles");
+        assert_eq!(compiled.report.depth, 4);
+        assert!(difference(&graph, &compiled, None) < 1e-9);
+    }
+}
+
 #[test]
 fn residual_networks_take_one_level_for_each_affine_part() {
     let graph = residual();
@@ -211,6 +259,7 @@ fn relu() -> Graph {
         bias: None,
         stride: [1, 1],
         pad: [1; 4],
+        dilation: [1, 1],
         groups: 1,
     };
     let y = b.push("conv", conv, vec![x]).expect("conv");

@@ -11,7 +11,8 @@ use tract_onnx::pb::NodeProto;
 /// `Conv`, two-dimensional.
 pub(super) fn conv(c: &mut Context, node: &NodeProto) -> Result<Value, Refusal> {
     let a = Attributes(node);
-    let weight = taps(&c.required(node, 1)?)?;
+    let weight = c.required(node, 1)?;
+    let weight = taps(&weight)?;
     let groups = groups(&a, node)?;
     let (out, _, kh, kw) = weight.dim();
     let bias = match c.constant(node, 2)? {
@@ -35,7 +36,8 @@ pub(super) fn conv(c: &mut Context, node: &NodeProto) -> Result<Value, Refusal> 
 /// `ConvTranspose`, two-dimensional.
 pub(super) fn conv_transpose(c: &mut Context, node: &NodeProto) -> Result<Value, Refusal> {
     let a = Attributes(node);
-    let weight = taps(&c.required(node, 1)?)?;
+    let weight = c.required(node, 1)?;
+    let weight = taps(&weight)?;
     let groups = groups(&a, node)?;
     let (_, per_group, kh, kw) = weight.dim();
     let bias = match c.constant(node, 2)? {

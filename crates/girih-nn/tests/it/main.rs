@@ -1,0 +1,4 @@
+//! Layers against the plain model.
+#![allow(clippy::unwrap_used)]
+
+mod conv;

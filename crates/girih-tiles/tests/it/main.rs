@@ -10,6 +10,7 @@ mod dense;
 mod diagonal;
 mod matmul;
 mod packing;
+mod picture;
 mod recorded;
 mod sequences;
 mod shapes;

@@ -24,6 +24,14 @@ enum Step {
     Square,
     Sum(usize),
     Replicate(usize),
+    Slice(usize, usize, usize),
+    Every(usize, usize),
+    Resize(usize, usize),
+    Reinterpret(usize, usize),
+    Rotate(usize, i64),
+    Shift(usize, i64),
+    Double(usize),
+    Permute(u32),
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -43,6 +51,14 @@ fn any_step() -> impl Strategy<Value = Step> {
         Just(Step::Square),
         (0..4usize).prop_map(Step::Sum),
         (0..4usize).prop_map(Step::Replicate),
+        (0..4usize, 0..20usize, 1..20usize).prop_map(|(d, a, n)| Step::Slice(d, a, n)),
+        (0..4usize, 1..4usize).prop_map(|(d, k)| Step::Every(d, k)),
+        (0..4usize, 1..20usize).prop_map(|(d, n)| Step::Resize(d, n)),
+        (0..4usize, 1..20usize).prop_map(|(d, n)| Step::Reinterpret(d, n)),
+        (0..4usize, -9..9i64).prop_map(|(d, by)| Step::Rotate(d, by)),
+        (0..4usize, -9..9i64).prop_map(|(d, by)| Step::Shift(d, by)),
+        (0..4usize).prop_map(Step::Double),
+        any::<u32>().prop_map(Step::Permute),
     ]
 }
 
@@ -60,6 +76,16 @@ fn partner(s: &TileShape, choice: u32) -> TileShape {
         }
     });
     TileShape::try_new(dims.collect()).unwrap()
+}
+
+/// The array with `n` elements along a dimension, element `i` from `map(i)`, zero if there is none.
+fn along(y: &ArrayD<f64>, dim: usize, n: usize, map: impl Fn(usize) -> usize) -> ArrayD<f64> {
+    let mut sizes = y.shape().to_vec();
+    sizes[dim] = n;
+    ArrayD::from_shape_fn(sizes, |mut at| {
+        at[dim] = map(at[dim]);
+        y.get(at).copied().unwrap_or_default()
+    })
 }
 
 fn values(s: &TileShape, salt: f64) -> ArrayD<f64> {
@@ -82,7 +108,7 @@ fn check(
 proptest! {
     #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
     #[test]
-    fn slots_hold_what_shapes_promise(s in any_shape(), steps in prop::collection::vec(any_step(), 1..8)) {
+    fn slots_hold_what_shapes_promise(s in any_shape(), steps in prop::collection::vec(any_step(), 1..10)) {
         let eval = Counting::new(s.slots());
         let mut y = values(&s, 0.1);
         let mut x = eval.dirty(&y, &s, 3.5);
@@ -108,6 +134,52 @@ proptest! {
                 Step::MulScalarAndClear => (x.mul_scalar_and_clear(&eval, -0.5), &y * -0.5),
                 Step::Clear => (x.clear_unknowns(&eval), y.clone()),
                 Step::Square => (x.map(Zeros::Stay, |t| Ok(girih_he::Evaluator::mul(&eval, t, t)?)), &y * &y),
+                Step::Slice(d, start, n) => {
+                    let d = d % x.shape().rank();
+                    let start = start % y.shape()[d];
+                    let n = n.min(y.shape()[d] - start);
+                    let Ok(r) = x.slice(&eval, d, start..start + n) else { continue };
+                    (Ok(r), along(&y, d, n, |i| i + start))
+                }
+                Step::Every(d, k) => {
+                    let d = d % x.shape().rank();
+                    let Ok(r) = x.every(d, k, 0) else { continue };
+                    (Ok(r), along(&y, d, y.shape()[d].div_ceil(k), |i| i * k))
+                }
+                Step::Resize(d, n) => {
+                    let d = d % x.shape().rank();
+                    let Ok(r) = x.resize(d, n) else { continue };
+                    (Ok(r), along(&y, d, n, |i| i))
+                }
+                Step::Reinterpret(d, n) => {
+                    let d = d % x.shape().rank();
+                    if x.shape().has_unknowns() && n > y.shape()[d] { continue }
+                    let Ok(r) = x.reinterpret_size(d, n) else { continue };
+                    (Ok(r), along(&y, d, n, |i| i))
+                }
+                Step::Rotate(d, by) => {
+                    let d = d % x.shape().rank();
+                    let Ok(r) = x.rotate_along_dim(&eval, d, by) else { continue };
+                    let n = y.shape()[d];
+                    (Ok(r), along(&y, d, n, |i| (i as i64 + by).rem_euclid(n as i64) as usize))
+                }
+                Step::Shift(d, by) => {
+                    let d = d % x.shape().rank();
+                    let r = x.shift_along_dim(&eval, d, by);
+                    (r, along(&y, d, y.shape()[d], |i| usize::try_from(i as i64 + by).unwrap_or(usize::MAX)))
+                }
+                Step::Double(d) => {
+                    let d = d % x.shape().rank();
+                    let Ok(r) = TileTensor::concat(&[&x, &x], d) else { continue };
+                    let n = y.shape()[d];
+                    (Ok(r), along(&y, d, 2 * n, |i| i % n))
+                }
+                Step::Permute(seed) => {
+                    let mut order: Vec<usize> = (0..x.shape().rank()).collect();
+                    order.sort_by_key(|&d| seed.rotate_left(7 * d as u32) % 31);
+                    let Ok(r) = x.permute(&order) else { continue };
+                    (Ok(r), y.clone().permuted_axes(order))
+                }
                 Step::Sum(d) => {
                     let d = d % s.rank();
                     let r = x.sum_over_dim(&eval, d);

@@ -15,6 +15,13 @@ fn every_form_is_printed_as_it_was_written() {
         "[*3/8, *3?/8, */8]",
         "[5, 6/8]",
         "[-/2, -, -/1024]",
+        "[12c/4, */2]",
+        "[11c?/4, 6~?/4]",
+        "[*c/4, *3/4]",
+        "[*3c?/4, 1]",
+        "[1c, 5/8]",
+        "[(d)16/2, 6/4, */2]",
+        "[(d)16/2, 6?/4, 13?/16]",
     ] {
         assert_eq!(shape(text).to_string(), text);
     }
@@ -178,10 +185,16 @@ proptest! {
         for d in s.dims() {
             prop_assert_eq!(d.to_string().parse::<TileDim>().unwrap(), *d);
         }
+        let layout = s.tile_layout();
+        prop_assert_eq!(layout.to_string().parse::<TileShape>().unwrap(), layout);
+        let diagonal = s.clone().diagonalized();
+        if let Ok(d) = diagonal {
+            prop_assert_eq!(d.to_string().parse::<TileShape>().unwrap(), d);
+        }
     }
 
     #[test]
-    fn parsing_anything_does_not_panic(text in "[\\[\\]0-9*~?/, -]{0,24}") {
+    fn parsing_anything_does_not_panic(text in "[\\[\\]0-9*~?/, cd()-]{0,24}") {
         if let Ok(s) = text.parse::<TileShape>() {
             prop_assert_eq!(s.to_string().parse::<TileShape>().unwrap(), s);
         }

@@ -1,14 +1,15 @@
 //! The encrypted implementation of the instruction set.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use girih_he::{Error, GiantStep, Level, Leveled, Result, Rotation, State, rules};
+use girih_he::{ConstantValues, Error, GiantStep, Level, Leveled, Result, Rotation, State, rules};
 use girih_rns::{Ntt, Poly, Ring, Weight, par};
 use num_complex::Complex64;
 
 use affine::Affine;
-pub use constant::{Constant, Use, Values};
+pub use constant::{Constant, Encodings, Use, Values};
 use transform::{End, Order};
 
 use crate::keys::{EvaluationKeys, GaloisKey, KeyId, SwitchingKey};
@@ -62,6 +63,7 @@ pub struct Evaluator {
     params: Params,
     encoder: Arc<Encoder>,
     keys: Arc<EvaluationKeys>,
+    encodings: Encodings,
 }
 
 impl Evaluator {
@@ -73,7 +75,15 @@ impl Evaluator {
             params: keys.params().clone(),
             encoder: Arc::new(Encoder::new(keys.params())),
             keys,
+            encodings: Encodings::default(),
         }
+    }
+
+    /// The same keys, with another way to treat encodings that were not prepared. Results are the same, bit by bit.
+    #[must_use]
+    pub fn with_encodings(mut self, encodings: Encodings) -> Evaluator {
+        self.encodings = encodings;
+        self
     }
 
     /// The parameters.
@@ -88,7 +98,7 @@ impl Evaluator {
         &self.keys
     }
 
-    /// Encodes a constant ahead of its use at `level`. Does nothing if that encoding exists.
+    /// Encodes a constant ahead of its use at `level` and keeps the encoding. Does nothing if it exists.
     ///
     /// Cost: one encoding. Memory: [`Constant::encoded_bytes`].
     ///
@@ -102,11 +112,14 @@ impl Evaluator {
                 rhs: self.params.top(),
             });
         }
+        let keeping = Encodings::Kept;
         match usage {
             Use::LazyFactor | Use::CompactFactor => self
-                .lazily_encoded("prepare", constant, level, usage)
-                .map(|_| ()),
-            _ => self.encoded("prepare", constant, level, usage).map(|_| ()),
+                .weight("prepare", constant, level, usage, keeping)
+                .map(drop),
+            _ => self
+                .encoded("prepare", constant, level, usage, keeping)
+                .map(drop),
         }
     }
 
@@ -129,7 +142,7 @@ impl Evaluator {
     pub fn constant_complex(&self, name: &str, values: &[Complex64]) -> Result<Constant> {
         let parts = values.iter().flat_map(|v| [v.re, v.im]);
         self.check_values(name, values.len(), parts)?;
-        let values = Values::Complex(values.to_vec());
+        let values = Values::Complex(values.into());
         Ok(Constant::new(&self.params, name, values))
     }
 
@@ -177,47 +190,62 @@ impl Evaluator {
         chain.product_scale(level) / chain.scale(level)
     }
 
+    /// The encoding for one of the first three uses: the one that is kept, or a new one.
     fn encoded<'a>(
         &self,
         op: &'static str,
         constant: &'a Constant,
         level: Level,
         usage: Use,
-    ) -> Result<&'a Poly<Ntt>> {
+        encodings: Encodings,
+    ) -> Result<Cow<'a, Poly<Ntt>>> {
         self.own_constant(op, constant)?;
+        if let Some(kept) = constant.encoding(level, usage) {
+            return Ok(Cow::Borrowed(kept));
+        }
         let product = usage == Use::ProductTerm;
         let scale = match usage {
             Use::Factor | Use::LazyFactor | Use::CompactFactor => self.factor_scale(level),
             Use::Term | Use::ProductTerm => self.scale(State { level, product }),
         };
-        constant.encoding(level, usage, || {
-            let (coefficients, limbs) = self.coefficients(op, constant, level, scale)?;
-            let poly = coefficients.to_poly(&coefficients.subring(&self.params), limbs);
-            Ok(match usage {
-                Use::Factor | Use::LazyFactor | Use::CompactFactor => poly,
-                // Sums read whole rows.
-                Use::Term | Use::ProductTerm => poly.embedded(self.ring()),
-            })
+        let (coefficients, limbs) = self.coefficients(op, constant, level, scale)?;
+        let poly = coefficients.to_poly(&coefficients.subring(&self.params), limbs);
+        let poly = match usage {
+            Use::Factor | Use::LazyFactor | Use::CompactFactor => poly,
+            // Sums read whole rows.
+            Use::Term | Use::ProductTerm => poly.embedded(self.ring()),
+        };
+        Ok(match encodings {
+            Encodings::Kept => Cow::Borrowed(constant.keep(level, usage, poly)),
+            Encodings::Transient => Cow::Owned(poly),
         })
     }
 
-    /// The encoding of a factor over the limbs of `level` and the special primes.
-    fn lazily_encoded<'a>(
+    /// The encoding of a factor over the limbs of `level` and the special primes: the one that is kept, or a new one. One that is not
+    /// to be kept is compact.
+    fn weight<'a>(
         &self,
         op: &'static str,
         constant: &'a Constant,
         level: Level,
         usage: Use,
-    ) -> Result<&'a Weight> {
+        encodings: Encodings,
+    ) -> Result<Cow<'a, Weight>> {
         self.own_constant(op, constant)?;
-        constant.lazy_encoding(level, || {
-            let scale = self.factor_scale(level);
-            let (coefficients, limbs) = self.coefficients(op, constant, level, scale)?;
-            let subring = coefficients.subring(&self.params);
-            Ok(match coefficients.narrow(subring.n()) {
-                Some(integers) if usage == Use::CompactFactor => Weight::Coefficients(integers),
-                _ => Weight::Evaluations(coefficients.to_poly_qp(&subring, limbs)),
-            })
+        if let Some(kept) = constant.weight(level) {
+            return Ok(Cow::Borrowed(kept));
+        }
+        let (coefficients, limbs) =
+            self.coefficients(op, constant, level, self.factor_scale(level))?;
+        let subring = coefficients.subring(&self.params);
+        let compact = usage == Use::CompactFactor || encodings == Encodings::Transient;
+        let weight = match coefficients.narrow(subring.n()) {
+            Some(integers) if compact => Weight::Coefficients(integers),
+            _ => Weight::Evaluations(coefficients.to_poly_qp(&subring, limbs)),
+        };
+        Ok(match encodings {
+            Encodings::Kept => Cow::Borrowed(constant.keep_weight(level, weight)),
+            Encodings::Transient => Cow::Owned(weight),
         })
     }
 
@@ -236,8 +264,14 @@ impl Evaluator {
         level: Level,
         scale: f64,
     ) -> Result<(Coefficients, usize)> {
-        let encoder = self.encoder.narrowed(constant.period());
-        let coefficients = match constant.values() {
+        let period = constant.one_period();
+        if constant.is_computed()
+            && let Values::Real(values) = &period.values
+        {
+            self.check_values(constant.name(), values.len(), values.iter().copied())?;
+        }
+        let encoder = self.encoder.narrowed(period.len);
+        let coefficients = match &period.values {
             Values::Real(values) => encoder.coefficients(values, scale),
             Values::Complex(values) => encoder.coefficients_complex(values, scale),
         };
@@ -345,8 +379,19 @@ impl girih_he::Evaluator for Evaluator {
 
     fn constant(&self, name: &str, values: &[f64]) -> Result<Constant> {
         self.check_values(name, values.len(), values.iter().copied())?;
-        let values = Values::Real(values.to_vec());
+        let values = Values::Real(values.into());
         Ok(Constant::new(&self.params, name, values))
+    }
+
+    fn constant_of(&self, name: &str, values: &ConstantValues) -> Result<Constant> {
+        match values {
+            ConstantValues::Stored(values) => {
+                self.check_values(name, values.len(), values.iter().copied())?;
+                let values = Values::Real(values.clone());
+                Ok(Constant::new(&self.params, name, values))
+            }
+            computed => Ok(Constant::computed(&self.params, name, computed.clone())),
+        }
     }
 
     fn add(&self, a: &Ciphertext, b: &Ciphertext) -> Result<Ciphertext> {

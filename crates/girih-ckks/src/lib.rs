@@ -29,7 +29,7 @@ pub use encapsulation::EncapsulationKeys;
 pub use encode::{Coefficients, Encoder};
 pub use encrypt::{Encryptor, SymmetricEncryptor};
 pub use error::{EncodeError, Error, ParamsError, Result, WireError};
-pub use eval::{Constant, Evaluator, Use, Values};
+pub use eval::{Constant, Encodings, Evaluator, Use, Values};
 pub use girih_rns::Storage;
 pub use keygen::KeyGenerator;
 pub use keys::{

@@ -83,23 +83,25 @@ impl Baby<'_> {
     }
 }
 
-/// `(sum_k p_k x_0, sum_k p_k x_1)` over QP for every list of pairs `(i, p)`, with `(x_0, x_1)` baby step `i`.
+/// Adds `(sum_k p_k x_0, sum_k p_k x_1)` over QP for every list of pairs `(i, p)`, with `(x_0, x_1)` baby step `i`, to its
+/// total. A total that is `None` begins; an empty list leaves its total as it is.
 ///
 /// A weight may belong to a [subring](Ring::subring), as a plaintext does whose slots repeat: it is read as it is
 /// stored.
 ///
 /// Cost, for every row: `2 d` multiply-adds and two permutations for each baby step that moves, two
-/// multiply-adds for each pair; a transform for each pair whose weight is given by coefficients. Rows are independent.
+/// multiply-adds for each pair; a transform for each pair whose weight is given by coefficients, with scratch for all
+/// of them. Rows are independent.
 ///
 /// # Panics
-/// If operands differ in limbs, a key has fewer limbs or digits, a list is empty, there is no baby step, or a weight belongs
-/// to no subring.
-#[must_use]
-pub fn weighted_babies(
+/// If operands differ in limbs, a key has fewer limbs or digits, there are not as many totals as lists, there is no baby step, or a
+/// weight belongs to no subring.
+pub fn add_weighted_babies(
     babies: &[Baby<'_>],
     sums: &[Vec<(usize, &Weight)>],
+    totals: &mut [Option<[PolyQp<Ntt>; 2]>],
     ring: &Ring,
-) -> Vec<[PolyQp<Ntt>; 2]> {
+) {
     let limbs = babies.first().expect("a sum has a baby step").limbs();
     assert!(
         babies.iter().all(|b| b.c.iter().all(|c| c.limbs() == limbs)
@@ -111,27 +113,38 @@ pub fn weighted_babies(
         Weight::Coefficients(_) => true,
     };
     assert!(
-        sums.iter()
-            .all(|terms| !terms.is_empty() && terms.iter().all(|(_, p)| fits(p))),
-        "a sum has terms over the limbs of the baby steps"
+        sums.iter().flatten().all(|(_, p)| fits(p)),
+        "weights have the limbs of the baby steps"
     );
+    assert_eq!(sums.len(), totals.len(), "every sum has a total");
     for turn in babies.iter().filter_map(|b| b.turn.as_ref()) {
         turn.key.check(turn.digits.digits().len(), limbs);
     }
     let n = ring.n();
     let scratch = babies.iter().map(|b| b.scratch(n)).max().unwrap_or(0);
-    let mut out: Vec<[PolyQp<Ntt>; 2]> = sums
-        .iter()
-        .map(|_| [PolyQp::unfilled(ring, limbs), PolyQp::unfilled(ring, limbs)])
-        .collect();
-    // Row r of every sum together.
-    let mut rows: Vec<Vec<[&mut [u64]; 2]>> = (0..limbs + ring.p_len())
+    let begun: Vec<bool> = totals.iter().map(Option::is_some).collect();
+    let unfilled = || [(); 2].map(|()| PolyQp::unfilled(ring, limbs));
+    // Row r of every sum with terms together.
+    let mut rows: Vec<Vec<SumRow<'_>>> = (0..limbs + ring.p_len())
         .map(|_| Vec::with_capacity(sums.len()))
         .collect();
-    for [x, y] in &mut out {
+    for (i, (total, terms)) in totals.iter_mut().zip(sums).enumerate() {
+        if terms.is_empty() {
+            continue;
+        }
+        let [x, y] = total.get_or_insert_with(unfilled);
+        assert_eq!(
+            [x.limbs(), y.limbs()],
+            [limbs; 2],
+            "totals have the limbs of the baby steps"
+        );
         let pairs = x.rows.chunks_exact_mut(n).zip(y.rows.chunks_exact_mut(n));
         for (row, (x, y)) in rows.iter_mut().zip(pairs) {
-            row.push([x, y]);
+            row.push(SumRow {
+                sum: i,
+                begun: begun[i],
+                out: [x, y],
+            });
         }
     }
     par::map(rows.into_iter().enumerate().collect(), |(r, out)| {
@@ -146,7 +159,15 @@ pub fn weighted_babies(
         let sums = weight::rows(sums, ring, index, r, &mut evaluated);
         sum_row(ring, index, &steps, &sums, out);
     });
-    out
+}
+
+/// One row of a sum with terms.
+struct SumRow<'a> {
+    /// Its number.
+    sum: usize,
+    /// Whether it is added to.
+    begun: bool,
+    out: [&'a mut [u64]; 2],
 }
 
 /// All sums of one row, block by block.
@@ -155,7 +176,7 @@ fn sum_row(
     prime: usize,
     steps: &[u64],
     sums: &[Vec<(usize, &[u64])>],
-    mut out: Vec<[&mut [u64]; 2]>,
+    mut out: Vec<SumRow<'_>>,
 ) {
     let n = ring.n();
     let table = ring.table(prime);
@@ -164,8 +185,13 @@ fn sum_row(
     let block = (1 << fitting.ilog2()).min(n);
     for start in (0..n).step_by(block) {
         let range = start..start + block;
-        for (terms, [x, y]) in sums.iter().zip(&mut out) {
-            for (k, terms) in terms.chunks(TERMS).enumerate() {
+        for SumRow {
+            sum,
+            begun,
+            out: [x, y],
+        } in &mut out
+        {
+            for (k, terms) in sums[*sum].chunks(TERMS).enumerate() {
                 let row = |half: usize| -> Vec<&[u64]> {
                     let at = |i: usize| (2 * i + half) * n;
                     let rows = terms.iter().map(|(i, _)| &steps[at(*i)..at(*i) + n]);
@@ -175,7 +201,7 @@ fn sum_row(
                 let weights: Vec<&[u64]> = weights.collect();
                 let (a, b) = (row(0), row(1));
                 let out = [&mut x[range.clone()], &mut y[range.clone()]];
-                if k == 0 {
+                if k == 0 && !*begun {
                     kernels.inner_product_pair(q, out, &weights, [&a, &b], None);
                 } else {
                     kernels.inner_product_pair_acc(q, out, &weights, [&a, &b], None);
@@ -274,8 +300,19 @@ mod tests {
                 sums.iter().map(|terms| terms.iter().map(|&(i, w)| (i, &weights[w])).collect()).collect()
             }
             let sums = of(&indices, &weights);
-            let got = weighted_babies(&babies, &of(&indices, &short), &ring);
-            prop_assert_eq!(&got, &weighted_babies(&babies, &of(&indices, &kept), &ring));
+            let summed = |parts: &[Vec<Vec<(usize, &Weight)>>]| -> Vec<[PolyQp<Ntt>; 2]> {
+                let mut totals = vec![None; indices.len()];
+                parts.iter().for_each(|sums| add_weighted_babies(&babies, sums, &mut totals, &ring));
+                totals.into_iter().map(|t| t.expect("every sum has a term")).collect()
+            };
+            let got = summed(&[of(&indices, &short)]);
+            prop_assert_eq!(&got, &summed(&[of(&indices, &kept)]));
+            // the same in two parts, the second of which continues some sums and begins others
+            let cut = |part: usize| -> Vec<Vec<(usize, usize)>> {
+                let half = |terms: &Vec<(usize, usize)>| terms.iter().skip(part).step_by(2).copied().collect();
+                indices.iter().map(half).collect()
+            };
+            prop_assert_eq!(&got, &summed(&[of(&cut(1), &short), of(&cut(0), &kept)]));
             for (got, terms) in got.iter().zip(&sums) {
                 let mut sum = [PolyQp::zero(&ring, limbs), PolyQp::zero(&ring, limbs)];
                 for (i, weight) in terms {

@@ -24,7 +24,7 @@ mod oracle;
 
 pub use automorphism::GaloisElement;
 pub use domain::{Coeff, Domain, Ntt};
-pub use double_hoist::{Baby, Turn, weighted_babies};
+pub use double_hoist::{Baby, Turn, add_weighted_babies};
 pub use error::{Error, Result};
 pub use gadget::{
     Digits, ExpandedDigits, Factor, GadgetVector, Storage, Then, digit_count, digit_ranges,
@@ -35,4 +35,4 @@ pub use poly::Poly;
 pub use poly_qp::PolyQp;
 pub use rescale::{mod_down_pair, rescaled_pair};
 pub use ring::{DIGIT_HEADROOM, MIN_DEGREE, Ring};
-pub use weight::Weight;
+pub use weight::{Weight, add_weighted};

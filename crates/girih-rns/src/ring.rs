@@ -126,7 +126,7 @@ impl Ring {
     /// The subring of polynomials in `Y = X^(N/degree)` over the same primes, as a ring of that degree: a row of evaluations
     /// in it, each word repeated `N/degree` times, is the row in this ring ([`NttTable::decimated`]). Its polynomials are
     /// factors of products in this ring ([`Poly::inner_product_pair`](crate::Poly::inner_product_pair),
-    /// [`weighted_babies`](crate::weighted_babies)).
+    /// [`add_weighted_babies`](crate::add_weighted_babies)).
     ///
     /// Cost, at the first call: tables of `degree` words for each prime.
     ///

@@ -37,8 +37,8 @@ impl Evaluator {
         } else {
             Use::Term
         };
-        let term = self.encoded("add_plain", p, state.level, usage)?;
-        Ok(self.wrap(a.c0().add(term, self.ring()), a.c1().clone(), state))
+        let term = self.encoded("add_plain", p, state.level, usage, self.encodings)?;
+        Ok(self.wrap(a.c0().add(&term, self.ring()), a.c1().clone(), state))
     }
 
     /// `(a_0 + round(s · scale), a_1)`.

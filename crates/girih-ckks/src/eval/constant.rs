@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use girih_he::Level;
+use girih_he::{ConstantValues, Level};
 use girih_rns::{Ntt, Poly, Weight};
 use num_complex::Complex64;
 
@@ -26,11 +26,23 @@ pub enum Use {
     CompactFactor,
 }
 
+/// Whether an encoding that is made when a constant is met stays with the constant. What was
+/// [prepared](crate::Evaluator::prepare) stays in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encodings {
+    /// It stays: the next use at that level finds it.
+    #[default]
+    Kept,
+    /// It is dropped after the operation: memory does not grow with the number of constants, every use pays for an encoding. Sums of
+    /// many products encode a few constants at a time.
+    Transient,
+}
+
 /// A named vector of values with its encodings, one for each level and [`Use`] it has met.
 ///
 /// Values that repeat, `v[i + m] = v[i]` for a power of two `m`, are those of a polynomial in `X^(N/2m)`: one [period](Constant::period) of
 /// them is kept, encoded by transforms of `m` and `2m` words, and factors are stored in `2m` words a prime. So are equal values
-/// (m = 1).
+/// (m = 1). Values that are computed are not kept at all.
 ///
 /// Cloning shares values and encodings.
 #[derive(Clone)]
@@ -41,21 +53,65 @@ pub struct Constant {
 struct Inner {
     params: Params,
     name: String,
-    /// One period.
-    values: Values,
-    period: usize,
+    source: Source,
     encodings: Vec<OnceLock<Poly<Ntt>>>,
     /// By level, for [`Use::LazyFactor`] and [`Use::CompactFactor`].
     lazy: Vec<OnceLock<Weight>>,
+}
+
+/// Where the slots come from.
+enum Source {
+    Kept(Period),
+    Computed(ConstantValues),
+}
+
+/// One period of the slots.
+#[derive(Clone)]
+pub(crate) struct Period {
+    pub(crate) values: Values,
+    /// Its length; values that are missing are zero.
+    pub(crate) len: usize,
+}
+
+impl Period {
+    fn of(values: Values, slots: usize) -> Period {
+        match values {
+            Values::Real(values) => {
+                let len = period(&values, 0.0, slots);
+                let values = shortened(values, len);
+                Period {
+                    values: Values::Real(values),
+                    len,
+                }
+            }
+            Values::Complex(values) => {
+                let len = period(&values, Complex64::ZERO, slots);
+                let values = shortened(values, len);
+                Period {
+                    values: Values::Complex(values),
+                    len,
+                }
+            }
+        }
+    }
+}
+
+/// The first `len` values, shared if these are all.
+fn shortened<T: Clone>(values: Arc<[T]>, len: usize) -> Arc<[T]> {
+    if values.len() > len {
+        values[..len].into()
+    } else {
+        values
+    }
 }
 
 /// The slots of a constant.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Values {
     /// Real numbers.
-    Real(Vec<f64>),
+    Real(Arc<[f64]>),
     /// Complex numbers.
-    Complex(Vec<Complex64>),
+    Complex(Arc<[Complex64]>),
 }
 
 const USES: usize = 3;
@@ -79,28 +135,22 @@ impl Values {
 
 impl Constant {
     pub(crate) fn new(params: &Params, name: &str, values: Values) -> Constant {
+        let source = Source::Kept(Period::of(values, params.slots()));
+        Constant::of(params, name, source)
+    }
+
+    /// A constant whose values are asked for whenever they are encoded.
+    pub(crate) fn computed(params: &Params, name: &str, values: ConstantValues) -> Constant {
+        Constant::of(params, name, Source::Computed(values))
+    }
+
+    fn of(params: &Params, name: &str, source: Source) -> Constant {
         let levels = usize::from(params.top().0) + 1;
-        let slots = params.slots();
-        let (period, values) = match values {
-            Values::Real(mut values) => {
-                let period = period(&values, 0.0, slots);
-                values.truncate(period);
-                values.shrink_to_fit();
-                (period, Values::Real(values))
-            }
-            Values::Complex(mut values) => {
-                let period = period(&values, Complex64::ZERO, slots);
-                values.truncate(period);
-                values.shrink_to_fit();
-                (period, Values::Complex(values))
-            }
-        };
         Constant {
             inner: Arc::new(Inner {
                 params: params.clone(),
                 name: name.to_owned(),
-                values,
-                period,
+                source,
                 encodings: (0..levels * USES).map(|_| OnceLock::new()).collect(),
                 lazy: (0..levels).map(|_| OnceLock::new()).collect(),
             }),
@@ -113,16 +163,30 @@ impl Constant {
         &self.inner.name
     }
 
-    /// The values of one [period](Constant::period); those that are missing are zero.
+    /// The values of one [period](Constant::period), now if they are computed; those that are missing are zero.
     #[must_use]
-    pub fn values(&self) -> &Values {
-        &self.inner.values
+    pub fn values(&self) -> Values {
+        self.one_period().values
     }
 
     /// The smallest power of two by which the values repeat in the slots.
     #[must_use]
     pub fn period(&self) -> usize {
-        self.inner.period
+        self.one_period().len
+    }
+
+    pub(crate) fn one_period(&self) -> Period {
+        match &self.inner.source {
+            Source::Kept(period) => period.clone(),
+            Source::Computed(values) => {
+                Period::of(Values::Real(values.slots()), self.inner.params.slots())
+            }
+        }
+    }
+
+    /// Whether the values are computed whenever they are encoded, and so have not been checked.
+    pub(crate) fn is_computed(&self) -> bool {
+        matches!(self.inner.source, Source::Computed(_))
     }
 
     /// Bytes of the encodings made so far.
@@ -139,38 +203,28 @@ impl Constant {
         &self.inner.params
     }
 
-    /// The encoding over QP for a level; see [`Constant::encoding`].
-    pub(crate) fn lazy_encoding<E>(
-        &self,
-        level: Level,
-        encode: impl FnOnce() -> Result<Weight, E>,
-    ) -> Result<&Weight, E> {
-        let cell = &self.inner.lazy[usize::from(level.0)];
-        match cell.get() {
-            Some(weight) => Ok(weight),
-            None => {
-                let weight = encode()?;
-                Ok(cell.get_or_init(|| weight))
-            }
-        }
+    /// The encoding over QP for a level, if one is kept.
+    pub(crate) fn weight(&self, level: Level) -> Option<&Weight> {
+        self.inner.lazy[usize::from(level.0)].get()
     }
 
-    /// The encoding for a level and one of the first three uses, made by `encode` if there is none yet. Two threads that ask
-    /// at once may both encode; one result is kept, both are equal.
-    pub(crate) fn encoding<E>(
-        &self,
-        level: Level,
-        usage: Use,
-        encode: impl FnOnce() -> Result<Poly<Ntt>, E>,
-    ) -> Result<&Poly<Ntt>, E> {
-        let cell = &self.inner.encodings[usize::from(level.0) * USES + usage as usize];
-        match cell.get() {
-            Some(poly) => Ok(poly),
-            None => {
-                let poly = encode()?;
-                Ok(cell.get_or_init(|| poly))
-            }
-        }
+    /// Keeps an encoding over QP. Of two threads that come at once one finds that of the other, which is equal.
+    pub(crate) fn keep_weight(&self, level: Level, weight: Weight) -> &Weight {
+        self.inner.lazy[usize::from(level.0)].get_or_init(|| weight)
+    }
+
+    /// The encoding for a level and one of the first three uses, if one is kept.
+    pub(crate) fn encoding(&self, level: Level, usage: Use) -> Option<&Poly<Ntt>> {
+        self.cell(level, usage).get()
+    }
+
+    /// Keeps an encoding for a level and one of the first three uses, as [`keep_weight`](Self::keep_weight).
+    pub(crate) fn keep(&self, level: Level, usage: Use, poly: Poly<Ntt>) -> &Poly<Ntt> {
+        self.cell(level, usage).get_or_init(|| poly)
+    }
+
+    fn cell(&self, level: Level, usage: Use) -> &OnceLock<Poly<Ntt>> {
+        &self.inner.encodings[usize::from(level.0) * USES + usage as usize]
     }
 }
 
@@ -178,7 +232,6 @@ impl fmt::Debug for Constant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Constant")
             .field("name", &self.inner.name)
-            .field("period", &self.inner.period)
             .field("encoded_bytes", &self.encoded_bytes())
             .finish()
     }

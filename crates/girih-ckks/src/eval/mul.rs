@@ -1,14 +1,19 @@
 //! Products and their sums.
 
 use girih_he::{Error, Level, Result, State, rules};
-use girih_rns::{Lazy, Poly, Then};
+use girih_rns::{Lazy, Poly, Then, add_weighted, par};
 
-use super::{Constant, Evaluator, Integer, Use, scheme};
+use super::{Constant, Encodings, Evaluator, Integer, Use, scheme};
 use crate::Ciphertext;
 use crate::keyswitch::{Pair, switch};
 
+/// Words of the constants that a sum of products encodes at a time, where they are not kept: 4 MiB, and as much for
+/// the rows that a thread evaluates. That is 16 constants at N = 2^15: enough for two threads, and sums are rarely read again.
+const STREAMED_WORDS: usize = 1 << 19;
+
 impl Evaluator {
-    /// `sum p_i (a_i0, a_i1)`: all products of a row are added before one reduction.
+    /// `sum p_i (a_i0, a_i1)`: all products of a row are added before one reduction. Constants that are not to be kept are encoded a few
+    /// at a time and evaluated row by row, beside the row of the sum.
     pub(super) fn sum_of_plain_products(
         &self,
         op: &'static str,
@@ -16,13 +21,34 @@ impl Evaluator {
     ) -> Result<Ciphertext> {
         let state = self.common_state(op, terms.iter().map(|t| t.0))?;
         let state = rules::product_plain(op, state)?;
-        let factors = terms
+        let level = state.level;
+        let (kept, met): (Vec<_>, Vec<_>) = terms.iter().copied().partition(|(_, p)| {
+            self.encodings == Encodings::Kept || p.encoding(level, Use::Factor).is_some()
+        });
+        let factors = kept
             .iter()
-            .map(|(_, p)| self.encoded(op, p, state.level, Use::Factor))
+            .map(|(_, p)| self.encoded(op, p, level, Use::Factor, Encodings::Kept))
             .collect::<Result<Vec<_>>>()?;
-        let a0: Vec<_> = terms.iter().map(|t| t.0.c0()).collect();
-        let a1: Vec<_> = terms.iter().map(|t| t.0.c1()).collect();
-        let [c0, c1] = Poly::inner_product_pair(&factors, [&a0, &a1], self.ring());
+        let limbs = self.params.chain().limbs(level);
+        let mut sum = if kept.is_empty() {
+            [(); 2].map(|()| Poly::zero(self.ring(), limbs))
+        } else {
+            let factors: Vec<_> = factors.iter().map(|f| &**f).collect();
+            let a0: Vec<_> = kept.iter().map(|t| t.0.c0()).collect();
+            let a1: Vec<_> = kept.iter().map(|t| t.0.c1()).collect();
+            Poly::inner_product_pair(&factors, [&a0, &a1], self.ring())
+        };
+        for met in met.chunks((STREAMED_WORDS / self.params.n()).max(1)) {
+            let weights = par::map(met.to_vec(), |(_, p)| {
+                self.weight(op, p, level, Use::CompactFactor, Encodings::Transient)
+            })
+            .into_iter()
+            .collect::<Result<Vec<_>>>()?;
+            let pairs = met.iter().map(|(a, _)| [a.c0(), a.c1()]);
+            let terms: Vec<_> = pairs.zip(weights.iter().map(|w| &**w)).collect();
+            add_weighted(&mut sum, &terms, self.ring());
+        }
+        let [c0, c1] = sum;
         Ok(self.wrap(c0, c1, state))
     }
 

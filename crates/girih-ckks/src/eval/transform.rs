@@ -5,12 +5,16 @@
 //! QP; the total is divided once, with the rescaling if one follows (Bossuat, Mouchet, Troncoso-Pastoriza, Hubaux,
 //! EUROCRYPT 2021, algorithm 6). The page `docs/linear-transforms.md` has the counts.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use girih_he::{Error, GiantStep, Result, Rotation, State, rules};
-use girih_rns::{Baby, Digits, PolyQp, Ring, Turn, Weight, mod_down_pair, par, weighted_babies};
+use girih_he::{Error, GiantStep, Level, Result, Rotation, State, rules};
+use girih_rns::{
+    Baby, Digits, ExpandedDigits, PolyQp, Ring, Turn, Weight, add_weighted_babies, digit_count,
+    mod_down_pair, par,
+};
 
-use super::{Constant, Evaluator, Use};
+use super::{Constant, Encodings, Evaluator, Use};
 use crate::Ciphertext;
 use crate::keys::{GaloisKey, KeyId};
 use crate::keyswitch::{PairQp, hoist};
@@ -35,6 +39,22 @@ pub(super) enum End {
 
 /// An input, by number, and its rotation, normalised.
 type Step = (usize, Rotation);
+
+/// A rotation of an input, and what its products are.
+struct BabyStep<'a> {
+    input: usize,
+    key: Option<&'a GaloisKey>,
+    /// By giant step.
+    factors: Vec<(usize, &'a Constant)>,
+}
+
+/// Words of the constants that a transform encodes at a time, where they are not kept: 16 MiB, and as much for the rows that a thread
+/// evaluates. That is 64 constants at N = 2^15: enough that the sums of the giant steps, which are read once each time, do
+/// not count.
+const STREAMED_WORDS: usize = 1 << 21;
+
+/// Words of the digits of all inputs that are in memory at a time: 256 MiB, more than one input of 2^16 words and 40 primes needs.
+const DIGIT_WORDS: usize = 1 << 25;
 
 impl Evaluator {
     /// Giant steps `Σᵢ rotate(aᵢ, rᵢ) ⊙ pᵢ`, added in an order. Inputs are told apart by their address.
@@ -64,62 +84,47 @@ impl Evaluator {
             .map(|g| key(g.by))
             .collect::<Result<Vec<_>>>()?;
         let mut inputs: Vec<&Ciphertext> = Vec::new();
-        let mut steps: BTreeMap<Step, Option<&GaloisKey>> = BTreeMap::new();
-        let mut steps_of: Vec<Vec<Step>> = Vec::with_capacity(giants.len());
-        for giant in giants {
-            let mut of = Vec::with_capacity(giant.terms.len());
-            for (a, r, _) in &giant.terms {
-                let known = inputs.iter().position(|i| std::ptr::eq(*i, *a));
-                let input = known.unwrap_or(inputs.len());
-                if known.is_none() {
+        let mut numbers: HashMap<*const Ciphertext, usize> = HashMap::new();
+        let mut steps: BTreeMap<Step, BabyStep<'_>> = BTreeMap::new();
+        for (giant, terms) in giants.iter().map(|g| &g.terms).enumerate() {
+            for (a, r, p) in terms {
+                let input = *numbers.entry(std::ptr::from_ref(*a)).or_insert_with(|| {
                     inputs.push(a);
-                }
-                let step = (input, r.normalized(slots));
-                steps.insert(step, key(*r)?);
-                of.push(step);
+                    inputs.len() - 1
+                });
+                let step = steps.entry((input, r.normalized(slots)));
+                let step = match step {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(new) => new.insert(BabyStep {
+                        input,
+                        key: key(*r)?,
+                        factors: Vec::new(),
+                    }),
+                };
+                step.factors.push((giant, *p));
             }
-            steps_of.push(of);
         }
-        let number: BTreeMap<Step, usize> = steps.keys().copied().zip(0..).collect();
-        let constants: Vec<&Constant> = terms().map(|t| t.2).collect();
-        let encoded = par::map(constants, |p| {
-            self.lazily_encoded(op, p, state.level, Use::LazyFactor)
-        });
-        let mut encoded = encoded.into_iter();
-        let sums = steps_of
-            .iter()
-            .filter(|of| !of.is_empty())
-            .map(|of| {
-                let pair = |(step, p): (&Step, Result<_>)| Ok((number[step], p?));
-                of.iter().zip(encoded.by_ref()).map(pair).collect()
-            })
-            .collect::<Result<Vec<Vec<(usize, &Weight)>>>>()?;
-        let moves = |i: usize| steps.iter().any(|(s, key)| s.0 == i && key.is_some());
-        let digits = inputs
-            .iter()
-            .enumerate()
-            .map(|(i, a)| moves(i).then(|| hoist(a.c1(), ring)))
-            .collect::<Vec<_>>();
-        let babies: Vec<Baby<'_>> = steps
-            .iter()
-            .map(|((input, _), key)| Baby {
-                c: [inputs[*input].c0(), inputs[*input].c1()],
-                turn: key.zip(digits[*input].as_ref()).map(|(key, digits)| Turn {
-                    digits,
-                    key: key.key.vector(),
-                    element: key.element,
-                }),
-            })
-            .collect();
-        let mut sums = weighted_babies(&babies, &sums, ring).into_iter();
-        drop(digits);
-        let total = match order {
-            Order::Sum => total(sums.zip(giant_keys).collect(), ring),
-            Order::Horner => {
-                let terms = steps_of.iter().map(|of| !of.is_empty());
-                let sums = terms.map(|any| any.then(|| sums.next()).flatten());
-                horner(sums.zip(giant_keys), ring)
+        let steps: Vec<BabyStep<'_>> = steps.into_values().collect();
+        let mut sums: Vec<Option<PairQp>> = giants.iter().map(|_| None).collect();
+        let mut digits: BTreeMap<usize, ExpandedDigits> = BTreeMap::new();
+        for group in self.groups(&steps, state.level) {
+            let moving = group.iter().filter(|s| s.key.is_some()).map(|s| s.input);
+            let moving: BTreeSet<usize> = moving.collect();
+            digits.retain(|input, _| moving.contains(input));
+            for input in moving {
+                let new = || hoist(inputs[input].c1(), ring);
+                digits.entry(input).or_insert_with(new);
             }
+            self.add_group(op, group, &inputs, &digits, state.level, &mut sums)?;
+        }
+        drop(digits);
+        let sums = sums.into_iter().zip(giant_keys);
+        let total = match order {
+            Order::Sum => {
+                let some = sums.filter_map(|(sum, key)| Some((sum?, key)));
+                total(some.collect(), ring)
+            }
+            Order::Horner => horner(sums, ring),
         };
         let [u0, u1] = total.ok_or(Error::EmptySum { op })?;
         let (drop, state) = match end {
@@ -130,6 +135,76 @@ impl Evaluator {
             ),
         };
         self.finish(&[u0, u1], drop, state)
+    }
+
+    /// Consecutive baby steps whose digits and new encodings are in memory at the same time.
+    fn groups<'s, 'a>(&self, steps: &'s [BabyStep<'a>], level: Level) -> Vec<&'s [BabyStep<'a>]> {
+        let (n, ring) = (self.params.n(), self.ring());
+        let limbs = self.params.chain().limbs(level);
+        let digits = digit_count(ring, limbs) * (limbs + ring.p_len()) * n;
+        let new = |step: &BabyStep<'_>| {
+            let met = step
+                .factors
+                .iter()
+                .filter(|(_, p)| p.weight(level).is_none());
+            match self.encodings {
+                Encodings::Kept => 0,
+                Encodings::Transient => met.count() * n,
+            }
+        };
+        let mut groups = Vec::new();
+        let (mut start, mut encoded, mut inputs) = (0, 0, BTreeSet::new());
+        for (i, step) in steps.iter().enumerate() {
+            encoded += new(step);
+            inputs.insert(step.input);
+            if i > start && (encoded > STREAMED_WORDS || inputs.len() * digits > DIGIT_WORDS) {
+                groups.push(&steps[start..i]);
+                (start, encoded, inputs) = (i, new(step), BTreeSet::from([step.input]));
+            }
+        }
+        groups.push(&steps[start..]);
+        groups
+    }
+
+    /// Adds the products of a group of baby steps to the sums of the giant steps.
+    fn add_group(
+        &self,
+        op: &'static str,
+        group: &[BabyStep<'_>],
+        inputs: &[&Ciphertext],
+        digits: &BTreeMap<usize, ExpandedDigits>,
+        level: Level,
+        sums: &mut [Option<PairQp>],
+    ) -> Result<()> {
+        let factors = group.iter().zip(0..).flat_map(|(step, baby)| {
+            let factors = step.factors.iter();
+            factors.map(move |(giant, p)| (*giant, baby, *p))
+        });
+        let weights = par::map(factors.collect(), |(giant, baby, p)| {
+            let weight = self.weight(op, p, level, Use::LazyFactor, self.encodings)?;
+            Ok((giant, baby, weight))
+        });
+        let weights = weights.into_iter().collect::<Result<Vec<_>>>()?;
+        let mut terms: Vec<Vec<(usize, &Weight)>> = sums.iter().map(|_| Vec::new()).collect();
+        for (giant, baby, weight) in &weights {
+            terms[*giant].push((*baby, &**weight));
+        }
+        let babies: Vec<Baby<'_>> = group
+            .iter()
+            .map(|step| Baby {
+                c: [inputs[step.input].c0(), inputs[step.input].c1()],
+                turn: step
+                    .key
+                    .zip(digits.get(&step.input))
+                    .map(|(key, digits)| Turn {
+                        digits,
+                        key: key.key.vector(),
+                        element: key.element,
+                    }),
+            })
+            .collect();
+        add_weighted_babies(&babies, &terms, sums, self.ring());
+        Ok(())
     }
 
     /// One division by P and the last `drop` primes.

@@ -132,3 +132,101 @@ fn values_that_repeat_are_kept_by_their_period() {
         assert_eq!(got, again, "{threads} threads");
     }
 }
+
+/// The slots are squares of the index; asking is counted.
+struct Squares(std::sync::atomic::AtomicUsize);
+
+impl girih_he::ConstantSource for Squares {
+    fn slots(&self, index: usize) -> Vec<f64> {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        (0..300).map(|i| (i * i + index) as f64 / 1e5).collect()
+    }
+}
+
+#[test]
+fn encodings_that_are_not_kept_give_the_same_bits() {
+    // more terms than are encoded at a time (an insecure degree)
+    let setup = Setup::new(spec(10, 50, &[40; 3], (2, 46)), &[1, 3, 8]);
+    let (kept, params) = (&setup.eval, &setup.params);
+    let streaming = kept.clone().with_encodings(Encodings::Transient);
+    let (slots, level) = (params.slots(), params.top());
+    let source = Arc::new(Squares(0.into()));
+    let computed = |k: usize| girih_he::ConstantValues::Computed(source.clone(), k);
+    let a = [
+        setup.encrypt(&uniform(slots, 1, 1.0)),
+        setup.encrypt(&uniform(slots, 2, 1.0)),
+    ];
+    let count = 2500;
+    let constants: Vec<Constant> = (0..count)
+        .map(|k| match k % 3 {
+            0 => kept.constant_of("c", &computed(k)).unwrap(),
+            1 => kept.constant("r", &uniform(slots, k as u8, 1.0)).unwrap(),
+            // repeats, at a scale whose coefficients are wide
+            _ => kept
+                .constant("p", &[1e7 + k as f64; 4].repeat(slots / 4))
+                .unwrap(),
+        })
+        .collect();
+    assert_eq!(
+        source.0.load(std::sync::atomic::Ordering::Relaxed),
+        0,
+        "not asked yet"
+    );
+    let few = [Use::Factor, Use::LazyFactor].map(|u| (&constants[4], level, u));
+    streaming.prepare_all(&few).unwrap();
+    let bytes = constants[4].encoded_bytes();
+    let terms: Vec<(&Ciphertext, &Constant)> = constants
+        .iter()
+        .zip(0..)
+        .map(|(p, k)| (&a[k % 2], p))
+        .collect();
+    let giants = [0, 8].map(|by| GiantStep {
+        by: Rotation(by),
+        terms: constants
+            .iter()
+            .zip(0..)
+            .filter(|(_, k)| (k % 5 == 0) == (by == 0))
+            .map(|(p, k)| (&a[k / 2 % 2], Rotation([0, 1, 3][k % 3]), p))
+            .collect(),
+    });
+    let all = |eval: &Evaluator| {
+        (
+            eval.dot_plain(&terms).unwrap(),
+            eval.mul_plain(&a[0], &constants[3]).unwrap(),
+            eval.add_plain(&a[0], &constants[6]).unwrap(),
+            eval.sum_rotated_products_rescaled(&giants).unwrap(),
+        )
+    };
+    let results: Vec<_> = [1, 3]
+        .map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            pool.install(|| all(&streaming))
+        })
+        .into();
+    for (k, p) in constants.iter().enumerate() {
+        assert_eq!(
+            p.encoded_bytes(),
+            if k == 4 { bytes } else { 0 },
+            "constant {k}"
+        );
+    }
+    let expected = all(kept);
+    assert!(results.iter().all(|r| *r == expected));
+    assert!(constants[0].encoded_bytes() > 0);
+
+    struct Infinite;
+    impl girih_he::ConstantSource for Infinite {
+        fn slots(&self, _: usize) -> Vec<f64> {
+            vec![1.0, f64::INFINITY]
+        }
+    }
+    let bad = girih_he::ConstantValues::Computed(Arc::new(Infinite), 0);
+    let bad = kept.constant_of("bad", &bad).unwrap();
+    assert!(matches!(
+        streaming.mul_plain(&a[0], &bad),
+        Err(Error::NotFinite { index: 1, .. })
+    ));
+}

@@ -14,6 +14,7 @@ mod peers;
 mod record;
 mod roofline;
 mod threads;
+mod tiles;
 
 use std::path::{Path, PathBuf};
 
@@ -41,6 +42,8 @@ enum Suite {
     Nonlinear,
     /// A simulation of threads.
     Threads,
+    /// Whole networks with predictions beside measurements, every case in a process of its own.
+    Tiles,
     /// Every kernel on every instruction set, with the dispatcher's pick and the share of its bound.
     Kernels,
 }
@@ -69,6 +72,12 @@ struct Args {
     /// Suite `bootstrap`: slots that differ.
     #[arg(long, requires = "preset")]
     slots: Option<usize>,
+    /// Suite `tiles`: one case, in this process, as one JSON object.
+    #[arg(long)]
+    case: Option<String>,
+    /// Suite `tiles`: the large network too.
+    #[arg(long)]
+    alexnet: bool,
     /// Suite `kernels`: fails if a lower instruction set is faster than the dispatcher's pick.
     #[arg(long)]
     assert: bool,
@@ -134,6 +143,12 @@ fn main() -> anyhow::Result<()> {
             _ => bootstrap::run(&bench, args.json.as_deref()),
         };
     }
+    if args.suite == Suite::Tiles {
+        return match &args.case {
+            Some(case) => pool.install(|| tiles::run_one(&bench, case)),
+            None => tiles::run(&bench, args.alexnet, args.json.as_deref()),
+        };
+    }
     if args.suite == Suite::Nonlinear {
         return pool.install(|| nonlinear::run(&bench, args.json.as_deref()));
     }
@@ -142,7 +157,7 @@ fn main() -> anyhow::Result<()> {
         return finish(&bench, args.json.as_deref());
     }
     pool.install(|| match args.suite {
-        Suite::Threads | Suite::Nonlinear | Suite::Bootstrap => Ok(()),
+        Suite::Threads | Suite::Nonlinear | Suite::Bootstrap | Suite::Tiles => Ok(()),
         Suite::Circuits => circuits::run(&mut bench),
         Suite::Peers => peers::run(&mut bench),
         Suite::Ntt => ntt::run(&mut bench),

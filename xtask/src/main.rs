@@ -37,7 +37,7 @@ enum Command {
         #[arg(last = true)]
         rest: Vec<String>,
     },
-    /// Measures a suite: ntt, ckks, circuits, peers or nn.
+    /// Measures a suite: ntt, ckks, circuits, peers, nn or tiles.
     Bench {
         /// The suite.
         suite: String,
@@ -53,6 +53,9 @@ enum Command {
         /// Suite ckks: with one thread and with `--threads`, by turns.
         #[arg(long)]
         scaling: bool,
+        /// Suite tiles: the large network too.
+        #[arg(long)]
+        alexnet: bool,
     },
     /// Prints every kernel by instruction set and prime class, with the dispatcher's pick and the share of its bound.
     Kernels {
@@ -136,12 +139,16 @@ fn run(args: Args) -> anyhow::Result<()> {
             threads,
             quick,
             scaling,
+            alexnet,
         } => {
             let mut call = bench_call(&suite);
             call.push(format!("--threads={threads}"));
             push_common(&mut call, json, quick)?;
             if scaling {
                 call.push("--scaling".to_string());
+            }
+            if alexnet {
+                call.push("--alexnet".to_string());
             }
             cargo.run(call)
         }

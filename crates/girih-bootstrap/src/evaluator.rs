@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use girih_ckks::{Ciphertext, Constant, Evaluator as Scheme};
+use girih_ckks::{Ciphertext, Constant, Encodings, Evaluator as Scheme};
 use girih_he::{Bootstrap, Bootstrapping, Error, Evaluator, GiantStep, Level, Leveled};
 use girih_he::{ConstantValues, Result, Rotation, rules};
 
@@ -32,6 +32,13 @@ impl BootstrapEvaluator {
             scheme,
             bootstrapper: None,
         }
+    }
+
+    /// Another way to treat the encodings of the program's constants that were not prepared; those of the bootstrapping are kept.
+    #[must_use]
+    pub fn with_encodings(mut self, encodings: Encodings) -> Self {
+        self.scheme = self.scheme.with_encodings(encodings);
+        self
     }
 
     /// The evaluator of the scheme.

@@ -96,6 +96,12 @@ impl SeededCiphertext {
         self.level
     }
 
+    /// Whether it is at the product scale.
+    #[must_use]
+    pub fn is_product(&self) -> bool {
+        self.product
+    }
+
     /// The ciphertext, with `c1` expanded from the seed.
     ///
     /// # Panics

@@ -187,6 +187,15 @@ impl Shape {
         }
     }
 
+    /// A Fourier transform of doubles, which takes as long as three rows, and the rows.
+    fn encode(&self, rows: f64) -> Work {
+        Work {
+            ntt: 3.0 + rows,
+            mac: rows,
+            convert: 0.0,
+        }
+    }
+
     fn work(&self, primitive: Primitive) -> Work {
         let mac = |rows: f64| Work {
             mac: rows,
@@ -228,6 +237,32 @@ impl Shape {
             Primitive::DivideRescale => Shape::divide(self.special + self.drop, l - self.drop),
             Primitive::Rescale => Shape::divide(self.drop, l - self.drop),
             Primitive::DropTo => mac(2.0 * l).plus(Shape::divide(self.drop, l - self.drop)),
+            // A Fourier transform in place of one more row, then one transform a row.
+            Primitive::Encode => self.encode(l),
+            Primitive::EncodeLazy => self.encode(l + self.special),
+            // Two halves of noise and of uniform words, a product with the secret.
+            Primitive::Encrypt => self.encode(l).plus(Work {
+                ntt: 2.0 * l,
+                mac: 2.0 * l,
+                convert: 0.0,
+            }),
+            Primitive::Expand => Work {
+                ntt: l,
+                ..Work::default()
+            },
+            Primitive::Decrypt => self.encode(1.0).plus(Work {
+                ntt: 1.0,
+                mac: 2.0,
+                convert: 0.0,
+            }),
+            Primitive::KeyGen => {
+                let rows = self.digits.len() as f64 * (l + self.special);
+                Work {
+                    ntt: 2.0 * rows,
+                    mac: 2.0 * rows,
+                    convert: 0.0,
+                }
+            }
             Primitive::Bootstrap => Work::default(),
         }
     }
@@ -351,7 +386,9 @@ mod tests {
         for (primitive, seconds) in &profile.seconds {
             assert_eq!(seconds.len(), levels, "{}", primitive.name());
             assert!(
-                seconds[1..].windows(2).all(|w| w[0] < w[1]),
+                seconds[1..]
+                    .windows(2)
+                    .all(|w| w[0] < w[1] || *primitive == Primitive::Decrypt),
                 "{}",
                 primitive.name()
             );

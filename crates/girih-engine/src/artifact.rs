@@ -77,6 +77,8 @@ pub struct ServerPart {
     pub constants: Constants,
     /// Names of the output tiles.
     pub outputs: Vec<String>,
+    /// Bytes of constants that are encoded ahead; all of them if `None`.
+    pub constant_budget: Option<u64>,
     /// Predicted peak bytes.
     pub predicted_peak_bytes: u64,
     /// Predicted seconds of one evaluation.
@@ -147,6 +149,7 @@ impl CompiledModel {
             program: compiled.program.clone(),
             constants: compiled.constants.clone(),
             outputs: compiled.output.tile_names(),
+            constant_budget: None,
             predicted_peak_bytes: compiled.report.predicted_peak_bytes,
             predicted_seconds: compiled.report.predicted_seconds,
         };
@@ -362,6 +365,8 @@ struct ServerHead {
     program: String,
     constants: Vec<(String, usize)>,
     outputs: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    constant_budget: Option<u64>,
     predicted_peak_bytes: u64,
     predicted_seconds: f64,
 }
@@ -380,6 +385,7 @@ impl ServerPart {
             program: self.program.to_string(),
             constants,
             outputs: self.outputs.clone(),
+            constant_budget: self.constant_budget,
             predicted_peak_bytes: self.predicted_peak_bytes,
             predicted_seconds: self.predicted_seconds,
         };
@@ -434,6 +440,7 @@ impl ServerPart {
             program,
             constants,
             outputs: head.outputs,
+            constant_budget: head.constant_budget,
             predicted_peak_bytes: head.predicted_peak_bytes,
             predicted_seconds: head.predicted_seconds,
         })

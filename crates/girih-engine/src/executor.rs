@@ -1,11 +1,11 @@
 //! Runs a leveled program on any evaluator, on all threads of rayon's current pool.
 //!
 //! Instructions start as soon as their operands are there, those earlier in the program first; rotations of
-//! one value run together; a value is freed after its last use. Every instruction is a pure function of
-//! its operands, so the results do not depend on the order.
+//! one value run together; a value is freed after its last use. Inputs are opened by the first instruction that reads them. Every
+//! instruction is a pure function of its operands, so the results do not depend on the order.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -109,71 +109,71 @@ where
         self.constants.get(id.index())
     }
 
-    /// Runs the program.
+    /// Runs the program. `open` makes a ciphertext of an input when it is first read.
     ///
     /// # Errors
     /// An input is missing or unknown, or the evaluator refuses an instruction: the first in program order among those
     /// that were tried.
-    pub fn run(
+    pub fn run<I: Clone + Send>(
         &self,
         eval: &E,
-        inputs: BTreeMap<String, E::Ciphertext>,
+        mut inputs: BTreeMap<String, I>,
+        open: impl Fn(I) -> Arc<E::Ciphertext> + Sync,
         progress: Option<Progress<'_>>,
     ) -> Result<Run<E::Ciphertext>> {
-        if let Some(name) = inputs
-            .keys()
-            .find(|name| !self.program.inputs().any(|(n, _)| n == name.as_str()))
-        {
-            return Err(Error::Input {
-                name: name.clone(),
-                why: "the program has no such input".into(),
-            });
+        let input = |name: &str, why: &str| Error::Input {
+            name: name.into(),
+            why: why.into(),
+        };
+        let known: BTreeSet<&str> = self.program.inputs().map(|(name, _)| name).collect();
+        if let Some(name) = inputs.keys().find(|name| !known.contains(name.as_str())) {
+            return Err(input(name, "the program has no such input"));
+        }
+        let mut values: Vec<Slot<I, E::Ciphertext>> = (0..self.program.insts.len())
+            .map(|_| Mutex::new(Value::Absent))
+            .collect();
+        for (name, v) in self.program.inputs() {
+            let given = inputs
+                .remove(name)
+                .ok_or_else(|| input(name, "not given"))?;
+            values[v.index()] = Mutex::new(Value::Closed(given));
         }
         let run = Running {
             executor: self,
             eval,
             progress,
             start: Instant::now(),
-            inputs: Mutex::new(inputs),
-            values: self
-                .program
-                .insts
-                .iter()
-                .map(|_| Mutex::new(None))
-                .collect(),
+            open,
+            values,
             uses: self.uses.iter().map(|&u| AtomicU32::new(u)).collect(),
             waits_for: self
                 .steps
                 .iter()
                 .map(|s| AtomicU32::new(s.waits_for))
                 .collect(),
-            ready: Mutex::new(BinaryHeap::new()),
+            ready: Mutex::new(Ready::default()),
             failure: Mutex::new(None),
             stop: AtomicBool::new(false),
             alive: AtomicUsize::new(0),
             ledger: Mutex::new(Ledger::new(&self.program)),
         };
-        let first: Vec<usize> = (0..self.steps.len())
-            .filter(|&s| self.steps[s].waits_for == 0)
-            .collect();
-        lock(&run.ready).extend(first.iter().map(|&s| Reverse(s)));
+        let first = (0..self.steps.len()).filter(|&s| self.steps[s].waits_for == 0);
+        lock(&run.ready).steps.extend(first.map(Reverse));
         let run_ref = &run;
-        rayon::scope(|scope| {
-            for _ in &first {
-                scope.spawn(move |scope| run_ref.work(scope));
-            }
-        });
+        rayon::scope(|scope| run_ref.start(scope));
         run.finish()
     }
 }
 
 /// The steps of a program with their dependencies.
 fn steps(program: &Program, weight: &impl Fn(ValueId) -> f64) -> Vec<Step> {
-    let schedule = interpret::schedule(program);
-    let mut defined_by = vec![0; program.insts.len()];
+    let is_input = |v: &ValueId| matches!(program.insts[v.index()].op, Op::Input(_));
+    let mut schedule = interpret::schedule(program);
+    schedule.retain(|insts| !insts.iter().any(is_input));
+    let mut defined_by = vec![None; program.insts.len()];
     for (s, insts) in schedule.iter().enumerate() {
         for v in insts {
-            defined_by[v.index()] = s;
+            defined_by[v.index()] = Some(s);
         }
     }
     let mut steps: Vec<Step> = schedule
@@ -190,7 +190,7 @@ fn steps(program: &Program, weight: &impl Fn(ValueId) -> f64) -> Vec<Step> {
             .insts
             .iter()
             .flat_map(|v| program.insts[v.index()].op.operands())
-            .map(|v| defined_by[v.index()])
+            .filter_map(|v| defined_by[v.index()])
             .collect();
         sources.sort_unstable();
         sources.dedup();
@@ -202,58 +202,89 @@ fn steps(program: &Program, weight: &impl Fn(ValueId) -> f64) -> Vec<Step> {
     steps
 }
 
+/// Steps whose operands are there, the first in program order on top.
+#[derive(Default)]
+struct Ready {
+    steps: BinaryHeap<Reverse<usize>>,
+    /// Tasks that run a step or are about to. As many as threads, and no more: a thread that waits inside a step takes up other
+    /// tasks, and every step that has begun holds memory.
+    tasks: usize,
+}
+
+/// A value of a run.
+enum Value<I, C> {
+    /// Not computed yet, or not needed any more.
+    Absent,
+    /// An input that nothing has read.
+    Closed(I),
+    Open(Arc<C>),
+}
+
+type Slot<I, C> = Mutex<Value<I, C>>;
+
 /// What all threads of one run share.
-struct Running<'r, E: Bootstrap> {
+struct Running<'r, E: Bootstrap, I, F> {
     executor: &'r Executor<E>,
     eval: &'r E,
     progress: Option<Progress<'r>>,
     start: Instant,
-    inputs: Mutex<BTreeMap<String, E::Ciphertext>>,
-    values: Vec<Mutex<Option<Arc<E::Ciphertext>>>>,
+    open: F,
+    values: Vec<Slot<I, E::Ciphertext>>,
     uses: Vec<AtomicU32>,
     waits_for: Vec<AtomicU32>,
-    ready: Mutex<BinaryHeap<Reverse<usize>>>,
+    ready: Mutex<Ready>,
     failure: Mutex<Option<(usize, Error)>>,
     stop: AtomicBool,
     alive: AtomicUsize,
     ledger: Mutex<Ledger>,
 }
 
-impl<'r, E> Running<'r, E>
+impl<E, I, F> Running<'_, E, I, F>
 where
     E: Bootstrap + Sync,
     E::Ciphertext: Send + Sync,
     E::Plaintext: Send + Sync,
+    I: Clone + Send,
+    F: Fn(I) -> Arc<E::Ciphertext> + Sync,
 {
-    /// Takes the first ready step, and goes on as long as a step makes others ready.
-    fn work<'scope>(&'scope self, scope: &rayon::Scope<'scope>) {
-        while !self.stop.load(Ordering::Relaxed) {
-            let Some(Reverse(s)) = lock(&self.ready).pop() else {
-                return;
-            };
-            let (result, seconds) = timed(|| self.step(s));
-            if let Err(error) = result {
-                self.fail(s, error);
-                return;
-            }
-            self.account(s, seconds);
-            let step = &self.executor.steps[s];
-            let mut woken = 0;
-            for &next in &step.feeds {
-                // AcqRel: whoever counts down to zero sees what the other sources stored.
-                if self.waits_for[next].fetch_sub(1, Ordering::AcqRel) == 1 {
-                    lock(&self.ready).push(Reverse(next));
-                    woken += 1;
-                }
-            }
-            // This task goes on with one of them.
-            for _ in 1..woken {
-                scope.spawn(move |scope| self.work(scope));
-            }
-            if woken == 0 {
-                return;
-            }
+    /// Starts a task for every ready step, up to the number of threads.
+    fn start<'scope>(&'scope self, scope: &rayon::Scope<'scope>) {
+        let new = {
+            let mut ready = lock(&self.ready);
+            let free = rayon::current_num_threads().saturating_sub(ready.tasks);
+            let new = ready.steps.len().min(free);
+            ready.tasks += new;
+            new
+        };
+        for _ in 0..new {
+            scope.spawn(move |scope| {
+                self.work();
+                lock(&self.ready).tasks -= 1;
+                self.start(scope);
+            });
         }
+    }
+
+    /// Runs the first ready step, and notes which ones it makes ready.
+    fn work(&self) {
+        let next = lock(&self.ready).steps.pop();
+        let Some(Reverse(s)) = next else {
+            return;
+        };
+        if self.stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let (result, seconds) = timed(|| self.step(s));
+        if let Err(error) = result {
+            self.fail(s, error);
+            return;
+        }
+        self.account(s, seconds);
+        let feeds = self.executor.steps[s].feeds.iter();
+        // AcqRel: whoever counts down to zero sees what the other sources stored.
+        let woken = feeds.filter(|&&next| self.waits_for[next].fetch_sub(1, Ordering::AcqRel) == 1);
+        let woken: Vec<_> = woken.map(|&next| Reverse(next)).collect();
+        lock(&self.ready).steps.extend(woken);
     }
 
     /// Runs one step, stores its results and drops what nobody reads any more.
@@ -268,19 +299,43 @@ where
             .flat_map(|v| program.insts[v.index()].op.operands())
         {
             if self.uses[v.index()].fetch_sub(1, Ordering::AcqRel) == 1 {
-                lock(&self.values[v.index()]).take();
+                *lock(&self.values[v.index()]) = Value::Absent;
                 self.alive.fetch_sub(1, Ordering::Relaxed);
             }
         }
         for (v, result) in insts.iter().zip(results) {
             if self.executor.uses[v.index()] > 0 {
-                let alive = self.alive.fetch_add(1, Ordering::Relaxed) + 1;
-                *lock(&self.values[v.index()]) = Some(Arc::new(result));
-                let mut ledger = lock(&self.ledger);
-                ledger.peak_values = ledger.peak_values.max(alive);
+                *lock(&self.values[v.index()]) = Value::Open(Arc::new(result));
+                self.born();
             }
         }
         Ok(())
+    }
+
+    /// One more value is alive.
+    fn born(&self) {
+        let alive = self.alive.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut ledger = lock(&self.ledger);
+        ledger.peak_values = ledger.peak_values.max(alive);
+    }
+
+    /// A value that is there, or an input, opened now if nothing has read it. Two threads that come at once both open it:
+    /// neither may wait for the other, which may be below it on its own stack.
+    fn value(&self, v: ValueId) -> Result<Arc<E::Ciphertext>> {
+        let input = match &*lock(&self.values[v.index()]) {
+            Value::Absent => return Err(missing(v)),
+            Value::Open(open) => return Ok(open.clone()),
+            Value::Closed(input) => input.clone(),
+        };
+        let opened = (self.open)(input);
+        let mut value = lock(&self.values[v.index()]);
+        if let Value::Open(open) = &*value {
+            return Ok(open.clone());
+        }
+        *value = Value::Open(opened.clone());
+        drop(value);
+        self.born();
+        Ok(opened)
     }
 
     /// The operands of a step, each once, sorted by id.
@@ -292,12 +347,7 @@ where
             .collect();
         ids.sort_unstable();
         ids.dedup();
-        ids.into_iter()
-            .map(|v| {
-                let value = lock(&self.values[v.index()]).clone();
-                value.map(|c| (v, c)).ok_or_else(|| missing(v))
-            })
-            .collect()
+        ids.into_iter().map(|v| Ok((v, self.value(v)?))).collect()
     }
 
     fn compute(
@@ -334,10 +384,6 @@ where
         insts
             .iter()
             .map(|v| match &program.insts[v.index()].op {
-                Op::Input(name) => lock(&self.inputs).remove(name).ok_or_else(|| Error::Input {
-                    name: name.clone(),
-                    why: "not given".into(),
-                }),
                 Op::Bootstrap(a) => {
                     interpret::bootstrap(self.eval, value(*a)?, program.insts[v.index()].state)
                 }
@@ -364,11 +410,7 @@ where
     }
 
     fn finish(self) -> Result<Run<E::Ciphertext>> {
-        if let Some((_, error)) = self
-            .failure
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
-        {
+        if let Some((_, error)) = lock(&self.failure).take() {
             return Err(error);
         }
         let outputs = self
@@ -376,12 +418,7 @@ where
             .program
             .outputs
             .iter()
-            .map(|(name, v)| {
-                let value = lock(&self.values[v.index()])
-                    .clone()
-                    .ok_or_else(|| missing(*v))?;
-                Ok((name.clone(), value))
-            })
+            .map(|(name, v)| Ok((name.clone(), self.value(*v)?)))
             .collect::<Result<Vec<_>>>()?;
         drop(self.values);
         let outputs = outputs
@@ -428,9 +465,7 @@ impl Ledger {
         self.done += step.weight;
         let inst = &program.insts[step.insts[0].index()];
         let region = inst.region as usize;
-        if let Some(layer) = self.layers.get_mut(region)
-            && !matches!(inst.op, Op::Input(_))
-        {
+        if let Some(layer) = self.layers.get_mut(region) {
             self.began[region] = self.began[region].min(now - seconds);
             layer.wall_seconds = now - self.began[region];
             layer.seconds += seconds;
@@ -510,7 +545,7 @@ mod tests {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads start");
             let last = Mutex::new(0.0f64);
             let progress = |f: f64| { let mut l = lock(&last); *l = l.max(f); };
-            let run = pool.install(|| executor.run(&eval, inputs, Some(&progress))).expect("runs");
+            let run = pool.install(|| executor.run(&eval, inputs, Arc::new, Some(&progress))).expect("runs");
             prop_assert_eq!(run.outputs[0].1.values(), expected[0].1.values());
             prop_assert!((*lock(&last) - 1.0).abs() < 1e-9);
             let counted: u64 = run.timings.primitives().values().map(|s| s.count).sum();
@@ -525,12 +560,17 @@ mod tests {
         let executor =
             Executor::try_new(Arc::new(program), &constants, &eval, |_| 1.0).expect("well formed");
         let error = executor
-            .run(&eval, BTreeMap::new(), None)
+            .run(&eval, BTreeMap::new(), Arc::new, None)
             .expect_err("no input");
         assert!(error.to_string().contains("\"x\""), "{error}");
         let z = eval.vector(&[]).expect("zeros");
         let error = executor
-            .run(&eval, BTreeMap::from([("z".to_string(), z)]), None)
+            .run(
+                &eval,
+                BTreeMap::from([("z".to_string(), z)]),
+                Arc::new,
+                None,
+            )
             .expect_err("unknown");
         assert!(error.to_string().contains("\"z\""), "{error}");
     }

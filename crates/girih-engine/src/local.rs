@@ -1,6 +1,7 @@
 //! All roles in one process: what `girih infer`, the demo and the measurements run.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use girih_compile::{Compiled, TensorPacking};
@@ -232,7 +233,7 @@ impl<'c> ClearModel<'c> {
                 .map_or_else(|| self.eval.level(&vector), |s| s.level);
             inputs.insert(name.to_string(), self.eval.drop_to(&vector, level)?);
         }
-        let run = self.executor.run(&self.eval, inputs, progress)?;
+        let run = self.executor.run(&self.eval, inputs, Arc::new, progress)?;
         let mut results: BTreeMap<String, _> = run.outputs.into_iter().collect();
         let slots = self.eval.slots();
         let tiles: Vec<Vec<f64>> = output

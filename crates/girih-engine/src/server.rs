@@ -6,13 +6,13 @@ use std::sync::Arc;
 use girih_bootstrap::{BootstrapEvaluator, BootstrapKeys, Bootstrapper};
 use girih_ckks::cost::MachineSpeed;
 use girih_ckks::{
-    Ciphertext, EncapsulationKeys, Encoder, Encryptor, EvaluationKeys, Evaluator, Params,
-    PublicKey, Use,
+    Ciphertext, EncapsulationKeys, Encoder, Encodings, Encryptor, EvaluationKeys, Evaluator,
+    Params, PublicKey, Use,
 };
 use girih_he::cost::primitives;
 use girih_he::{
-    ConstId, Constants, HeProfile, KeyManifest, Level, Op, Program, State, ValueId, verify,
-    verify_bootstraps,
+    ConstId, ConstantUse, Constants, Encoding, HeProfile, KeyManifest, Level, Op, Program, State,
+    ValueId, encodings, kept_encodings, verify, verify_bootstraps,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, SeedableRng};
@@ -59,12 +59,23 @@ pub struct Server {
     evaluator: BootstrapEvaluator,
     executor: Executor<BootstrapEvaluator>,
     states: Vec<State>,
-    inputs: Vec<String>,
-    weights: BTreeMap<String, Ciphertext>,
+    weights: BTreeMap<String, Arc<Ciphertext>>,
+    /// The encodings that are made ahead.
+    kept: BTreeSet<Encoding>,
+}
+
+/// An input of a program, before it is read.
+#[derive(Clone)]
+enum Closed<'a> {
+    /// Of the client's tensor.
+    Tile(&'a Tile),
+    /// An encrypted weight.
+    Weight(&'a Arc<Ciphertext>),
 }
 
 impl Server {
-    /// A server; constants are encoded by [`encode`](Self::encode) or on first use.
+    /// A server. Constants are encoded by [`encode`](Self::encode), those that fit the plan's memory, and the others whenever they are
+    /// used.
     ///
     /// # Errors
     /// Keys of other parameters or lacking what the program needs (all of it is named); a program that breaks a rule.
@@ -115,11 +126,13 @@ impl Server {
             }
             _ => BootstrapEvaluator::leveled(Evaluator::new(keys)),
         };
-        let inputs = part
-            .program
-            .inputs()
-            .map(|(name, _)| name.to_string())
-            .collect();
+        let evaluator = evaluator.with_encodings(Encodings::Transient);
+        let kept = kept_encodings(
+            &encodings(&part.program, &states),
+            &prices,
+            &part.constants.periods(&part.program),
+            part.constant_budget,
+        );
         let program = Arc::new(part.program);
         let weigh = |v: ValueId| predicted_seconds(&program, v, &states, &prices);
         let executor = Executor::try_new(program.clone(), &part.constants, &evaluator, weigh)?;
@@ -130,8 +143,8 @@ impl Server {
             evaluator,
             executor,
             states,
-            inputs,
             weights: BTreeMap::new(),
+            kept,
         })
     }
 
@@ -151,32 +164,40 @@ impl Server {
             let why = format!("{} chunks, expected one", weights.chunks.len());
             return Err(FormatError::field("weights", why).of("encrypted weights"));
         };
+        let program = self.executor.program();
+        let inputs: BTreeSet<&str> = program.inputs().map(|(name, _)| name).collect();
         for (name, tile) in weights.names.iter().zip(tiles) {
-            if !self.inputs.contains(name) {
+            if !inputs.contains(name.as_str()) {
                 return Err(FormatError::field(
                     "weights",
                     format!("the program reads no {name:?}"),
                 )
                 .of("encrypted weights"));
             }
-            self.weights.insert(name.clone(), tile.expand(&self.params));
+            let weight = Arc::new(tile.expand(&self.params));
+            self.weights.insert(name.clone(), weight);
         }
         Ok(())
     }
 
-    /// Encodes every constant at every level and scale at which the program uses it, in parallel; and the matrices of the
-    /// bootstrapping.
+    /// Encodes the constants that are kept, in parallel, at every level and scale at which the program uses them; and the matrices
+    /// of the bootstrapping.
     ///
     /// # Errors
     /// Values that overflow the modulus.
     pub fn encode(&self) -> Result<()> {
-        let wanted = encodings(self.executor.program(), &self.states);
-        wanted.into_par_iter().try_for_each(|(id, level, usage)| {
-            match self.executor.constant(id) {
+        self.kept.par_iter().try_for_each(|encoding| {
+            let usage = match encoding.usage {
+                ConstantUse::Factor => Use::Factor,
+                ConstantUse::Term => Use::Term,
+                ConstantUse::ProductTerm => Use::ProductTerm,
+                ConstantUse::LazyFactor => Use::LazyFactor,
+            };
+            match self.executor.constant(encoding.constant) {
                 Some(constant) => self
                     .evaluator
                     .scheme()
-                    .prepare(constant, level, usage)
+                    .prepare(constant, encoding.level, usage)
                     .map_err(Error::from),
                 None => Ok(()),
             }
@@ -211,24 +232,28 @@ impl Server {
         let mut chunks = Vec::with_capacity(input.chunks.len());
         let count = input.chunks.len().max(1) as f64;
         for (i, tiles) in input.chunks.iter().enumerate() {
-            let mut named: BTreeMap<String, Ciphertext> = input
+            let tiles = tiles.iter().map(Closed::Tile);
+            let weights = self.weights.iter();
+            let named: BTreeMap<String, Closed<'_>> = input
                 .names
                 .iter()
                 .cloned()
-                .zip(tiles.iter().map(|t| t.expand(&self.params)))
+                .zip(tiles)
+                .chain(weights.map(|(name, c)| (name.clone(), Closed::Weight(c))))
                 .collect();
             self.check_levels(&named)?;
-            named.extend(
-                self.weights
-                    .iter()
-                    .map(|(name, c)| (name.clone(), c.clone())),
-            );
+            let open = |input: Closed<'_>| match input {
+                Closed::Tile(tile) => Arc::new(tile.expand(&self.params)),
+                Closed::Weight(weight) => weight.clone(),
+            };
             let part = |f: f64| {
                 if let Some(progress) = progress {
                     progress((i as f64 + f) / count);
                 }
             };
-            let run = self.executor.run(&self.evaluator, named, Some(&part))?;
+            let run = self
+                .executor
+                .run(&self.evaluator, named, open, Some(&part))?;
             timings.merge(&run.timings);
             let mut results: BTreeMap<String, Ciphertext> = run.outputs.into_iter().collect();
             let tiles = self
@@ -250,16 +275,21 @@ impl Server {
     }
 
     /// Inputs must be at the level and scale that the program was compiled for.
-    fn check_levels(&self, inputs: &BTreeMap<String, Ciphertext>) -> Result<()> {
+    fn check_levels(&self, inputs: &BTreeMap<String, Closed<'_>>) -> Result<()> {
         for (name, v) in self.executor.program().inputs() {
-            let Some(ciphertext) = inputs.get(name) else {
-                continue;
+            let given = match inputs.get(name) {
+                None => continue,
+                Some(Closed::Tile(tile)) => tile.state(),
+                Some(Closed::Weight(weight)) => State {
+                    level: weight.level(),
+                    product: weight.is_product(),
+                },
             };
-            let State { level, product } = self.states[v.index()];
-            if ciphertext.level() != level || ciphertext.is_product() != product {
+            let wanted = self.states[v.index()];
+            if given != wanted {
                 return Err(girih_he::Error::Input {
                     name: name.to_string(),
-                    why: format!("is at {}, the program wants {level}", ciphertext.level()),
+                    why: format!("is at {given}, the program wants {wanted}"),
                 }
                 .into());
             }
@@ -335,25 +365,6 @@ fn missing_keys(needed: &KeyManifest, given: &KeyManifest) -> Vec<String> {
         missing.push("conjugation".to_string());
     }
     missing
-}
-
-/// Every constant with the levels and uses at which a program meets it.
-fn encodings(program: &Program, states: &[State]) -> BTreeSet<(ConstId, Level, Use)> {
-    let mut wanted = BTreeSet::new();
-    for inst in &program.insts {
-        let Some(first) = inst.op.operands().first().copied() else {
-            continue;
-        };
-        let State { level, product } = states[first.index()];
-        let usage = match &inst.op {
-            Op::AddPlain(..) if product => Use::ProductTerm,
-            Op::AddPlain(..) => Use::Term,
-            op if op.is_transform() => Use::LazyFactor,
-            _ => Use::Factor,
-        };
-        wanted.extend(inst.op.constants().into_iter().map(|p| (p, level, usage)));
-    }
-    wanted
 }
 
 /// Seconds of one instruction on one thread, as priced; shares of the work for the progress report.

@@ -2,6 +2,7 @@
 
 use girih_ckks::wire::Kind as Wire;
 use girih_ckks::{Ciphertext, Params, SeededCiphertext};
+use girih_he::State;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,15 @@ impl Tile {
             Tile::Full(ciphertext) => ciphertext.clone(),
             Tile::Seeded(ciphertext) => ciphertext.expand(params),
         }
+    }
+
+    /// Level and scale.
+    pub(crate) fn state(&self) -> State {
+        let (level, product) = match self {
+            Tile::Full(ciphertext) => (ciphertext.level(), ciphertext.is_product()),
+            Tile::Seeded(ciphertext) => (ciphertext.level(), ciphertext.is_product()),
+        };
+        State { level, product }
     }
 
     fn to_bytes(&self, params: &Params) -> Vec<u8> {

@@ -30,6 +30,15 @@ impl ConstantValues {
         }
     }
 
+    /// The smallest power of two by which the values repeat in so many slots, [`period`]; all slots if they are computed.
+    #[must_use]
+    pub fn period(&self, slots: usize) -> usize {
+        match self {
+            ConstantValues::Stored(values) => period(values, 0.0, slots),
+            ConstantValues::Computed(..) => slots,
+        }
+    }
+
     /// Bytes of the slots kept.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -38,6 +47,23 @@ impl ConstantValues {
             ConstantValues::Computed(..) => 0,
         }
     }
+}
+
+/// The smallest power of two by which `values`, filled up with `zero`, repeat in a power of two of slots.
+#[must_use]
+pub fn period<T: Copy + PartialEq>(values: &[T], zero: T, slots: usize) -> usize {
+    let mut period = slots;
+    while period > 1 {
+        let half = period / 2;
+        let (low, high) = values.split_at(half.min(values.len()));
+        let high = &high[..high.len().min(half)];
+        let (same, rest) = low.split_at(high.len());
+        if same != high || rest.iter().any(|x| *x != zero) {
+            break;
+        }
+        period = half;
+    }
+    period
 }
 
 impl<T: Into<Arc<[f64]>>> From<T> for ConstantValues {
@@ -71,6 +97,8 @@ impl fmt::Debug for ConstantValues {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     struct Ramp;
@@ -90,5 +118,20 @@ mod tests {
         assert_ne!(computed(1), computed(2));
         assert_eq!(computed(3).bytes(), 0);
         assert_eq!(ConstantValues::from(vec![1.0; 4]).bytes(), 32);
+    }
+
+    proptest! {
+        #[test]
+        fn periods_are_the_smallest(log in 0u32..6, len in 0usize..=32, flip in prop::option::of(0usize..32)) {
+            let slots = 32;
+            let mut values: Vec<f64> = (0..len).map(|i| (i % (1 << log)) as f64).collect();
+            if let Some(x) = flip.and_then(|i| values.get_mut(i)) {
+                *x = -1.0;
+            }
+            let slot = |i: usize| values.get(i).copied().unwrap_or(0.0);
+            let repeats = |m: usize| (0..slots).all(|i| slot(i) == slot(i % m));
+            let expected = (0..=5).map(|k| 1 << k).find(|m| repeats(*m));
+            prop_assert_eq!(Some(period(&values, 0.0, slots)), expected);
+        }
     }
 }

@@ -8,6 +8,7 @@ mod composite;
 pub mod conformance;
 mod constant_values;
 pub mod cost;
+mod encodings;
 mod error;
 mod evaluator;
 pub mod interpret;
@@ -28,8 +29,9 @@ mod verify;
 
 pub use auto::Auto;
 pub use clear::{ClearEvaluator, ClearVector};
-pub use constant_values::{ConstantSource, ConstantValues};
+pub use constant_values::{ConstantSource, ConstantValues, period};
 pub use cost::{Cost, price};
+pub use encodings::{ConstantUse, Encoding, encodings, encodings_of, kept_encodings};
 pub use error::{Error, Result};
 pub use evaluator::{Bootstrap, Evaluator, GiantStep, Leveled};
 pub use interpret::Observer;

@@ -52,13 +52,25 @@ pub enum Primitive {
     Rescale,
     /// Change to a lower level.
     DropTo,
+    /// Encoding of a constant vector.
+    Encode,
+    /// Encoding of a constant vector for a lazy product.
+    EncodeLazy,
+    /// Encoding and encryption of an input by the owner of the key.
+    Encrypt,
+    /// Expansion of an input from its seed.
+    Expand,
+    /// Decryption and decoding of an output.
+    Decrypt,
+    /// Generation of one evaluation key, at its level.
+    KeyGen,
     /// Bootstrapping.
     Bootstrap,
 }
 
 impl Primitive {
     /// All primitives, in the order of reports.
-    pub const ALL: [Primitive; 17] = [
+    pub const ALL: [Primitive; 23] = [
         Primitive::Add,
         Primitive::MulPlain,
         Primitive::MulScalar,
@@ -75,6 +87,12 @@ impl Primitive {
         Primitive::DivideRescale,
         Primitive::Rescale,
         Primitive::DropTo,
+        Primitive::Encode,
+        Primitive::EncodeLazy,
+        Primitive::Encrypt,
+        Primitive::Expand,
+        Primitive::Decrypt,
+        Primitive::KeyGen,
         Primitive::Bootstrap,
     ];
 
@@ -98,6 +116,12 @@ impl Primitive {
             Primitive::DivideRescale => "divide_rescale",
             Primitive::Rescale => "rescale",
             Primitive::DropTo => "drop_to",
+            Primitive::Encode => "encode",
+            Primitive::EncodeLazy => "encode_lazy",
+            Primitive::Encrypt => "encrypt",
+            Primitive::Expand => "expand",
+            Primitive::Decrypt => "decrypt",
+            Primitive::KeyGen => "key_gen",
             Primitive::Bootstrap => "bootstrap",
         }
     }
@@ -214,6 +238,7 @@ impl HeProfile {
             Primitive::MulPlainLazy => of(Primitive::MulPlain),
             Primitive::GiantRotate => of(Primitive::Rotate),
             Primitive::DivideRescale => of(Primitive::Divide) + of(Primitive::Rescale),
+            Primitive::EncodeLazy => of(Primitive::Encode),
             _ => 0.0,
         }
     }

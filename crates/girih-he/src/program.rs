@@ -498,6 +498,15 @@ impl Constants {
         self.values.get(name)
     }
 
+    /// For every constant of a program, by [`ConstId`], the slots that differ: [`ConstantValues::period`].
+    #[must_use]
+    pub fn periods(&self, program: &Program) -> Vec<usize> {
+        let values = program.constants.iter().map(|name| self.get(name));
+        values
+            .map(|v| v.map_or(program.slots, |v| v.period(program.slots)))
+            .collect()
+    }
+
     /// Number of constants.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use girih_he::{ConstantValues, Level};
+use girih_he::{ConstantValues, Level, period};
 use girih_rns::{Ntt, Poly, Weight};
 use num_complex::Complex64;
 
@@ -234,43 +234,5 @@ impl fmt::Debug for Constant {
             .field("name", &self.inner.name)
             .field("encoded_bytes", &self.encoded_bytes())
             .finish()
-    }
-}
-
-/// The smallest power of two by which `values`, filled up with `zero`, repeat in a power of two of slots.
-fn period<T: Copy + PartialEq>(values: &[T], zero: T, slots: usize) -> usize {
-    let mut period = slots;
-    while period > 1 {
-        let half = period / 2;
-        let (low, high) = values.split_at(half.min(values.len()));
-        let high = &high[..high.len().min(half)];
-        let (same, rest) = low.split_at(high.len());
-        if same != high || rest.iter().any(|x| *x != zero) {
-            break;
-        }
-        period = half;
-    }
-    period
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #[test]
-        fn periods_are_the_smallest(log in 0u32..6, len in 0usize..=32, flip in prop::option::of(0usize..32)) {
-            let slots = 32;
-            let mut values: Vec<f64> = (0..len).map(|i| (i % (1 << log)) as f64).collect();
-            if let Some(x) = flip.and_then(|i| values.get_mut(i)) {
-                *x = -1.0;
-            }
-            let slot = |i: usize| values.get(i).copied().unwrap_or(0.0);
-            let repeats = |m: usize| (0..slots).all(|i| slot(i) == slot(i % m));
-            let expected = (0..=5).map(|k| 1 << k).find(|m| repeats(*m));
-            prop_assert_eq!(Some(period(&values, 0.0, slots)), expected);
-        }
     }
 }

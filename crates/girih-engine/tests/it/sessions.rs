@@ -61,6 +61,56 @@ fn results_do_not_depend_on_the_threads() {
 }
 
 #[test]
+fn constants_that_exceed_the_memory_are_encoded_when_they_are_met() {
+    let (client, server, input) = session();
+    server.encode().expect("encodes");
+    let all = server.encoded_bytes();
+    let (expected, _) = server.evaluate(input, None).expect("evaluates");
+    let expected = expected.to_bytes(server.params()).expect("writes");
+    for budget in [0, all / 3, all - 1, all] {
+        let mut part = model().server.clone();
+        part.constant_budget = Some(budget);
+        let bytes = part.to_bytes().expect("writes");
+        let part = girih_engine::ServerPart::from_bytes(&bytes).expect("reads");
+        assert_eq!(part.constant_budget, Some(budget));
+        let keys = client.evaluation_keys(&mut rng(budget)).expect("keys");
+        let streaming = Server::try_new(part, keys).expect("all keys");
+        streaming.encode().expect("encodes");
+        let ahead = streaming.encoded_bytes();
+        assert!(ahead <= budget && (ahead == all) == (budget == all));
+        assert_eq!(ahead == 0, budget == 0);
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .expect("threads start");
+            let (output, _) = pool
+                .install(|| streaming.evaluate(input, None))
+                .expect("evaluates");
+            let answer = client.decrypt(&output).expect("decrypts");
+            check(&answer, 3, client.part().predicted_error.max(1e-9));
+            assert_eq!(streaming.encoded_bytes(), ahead, "nothing more is kept");
+        }
+    }
+    // With the same keys, the same bits.
+    let mut part = model().server.clone();
+    part.constant_budget = Some(all / 2);
+    let keys = client.evaluation_keys(&mut rng(1)).expect("keys");
+    let whole = Server::try_new(model().server.clone(), keys).expect("all keys");
+    let keys = client.evaluation_keys(&mut rng(1)).expect("keys");
+    let half = Server::try_new(part, keys).expect("all keys");
+    for server in [&whole, &half] {
+        server.encode().expect("encodes");
+    }
+    let bits = |server: &Server| {
+        let (output, _) = server.evaluate(input, None).expect("evaluates");
+        output.to_bytes(server.params()).expect("writes")
+    };
+    assert_eq!(bits(&whole), bits(&half));
+    assert_eq!(bits(server), expected);
+}
+
+#[test]
 fn encryption_is_reproducible_from_a_seed_and_differs_between_seeds() {
     let (client, _, _) = session();
     let bytes = |seed| {

@@ -81,7 +81,7 @@ fn measure(bench: &mut Bench, job: &Job, batch: usize) -> anyhow::Result<()> {
         None => None,
     };
     let requirements = Requirements {
-        batch,
+        batch: batch.into(),
         calibration,
         ..Requirements::default()
     };

@@ -125,6 +125,21 @@ pub enum Error {
         /// Why the last attempt failed.
         why: String,
     },
+    /// Caps that no plan keeps.
+    #[error(
+        "no plan keeps the caps; the nearest is refused for its {cap}, {needed} where {allowed} is allowed: {nearest}; raise the cap, or \
+         lower what is asked for (batch, precision)"
+    )]
+    Caps {
+        /// What is exceeded most.
+        cap: &'static str,
+        /// The cap.
+        allowed: String,
+        /// What the nearest plan needs of it.
+        needed: String,
+        /// What the nearest plan needs of everything that has a cap.
+        nearest: String,
+    },
     /// Requirements that contradict themselves.
     #[error("requirements: {why}")]
     Requirements {

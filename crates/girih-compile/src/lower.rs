@@ -7,9 +7,9 @@ use girih_circuits::{PlainWeights, WeightedSum, WeightedTerm};
 use girih_he::{Constants, Evaluator, Program, Recorder, ValueId};
 use girih_nn::PlacedMap;
 
-use crate::Result;
 use crate::network::{Network, StageKind, shift_of};
 use crate::plan::PackingPlan;
+use crate::{Result, scalars};
 
 /// Whether the server sees the weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,6 +67,9 @@ pub fn lower_bootstrapped(
                 .map(|t| recorder.input(&format!("{INPUT}/{t}")))
                 .collect::<girih_he::Result<_>>()?,
             StageKind::Linear(map) => match shift_of(map) {
+                Some(source) if scalars::fits(&plan.placements[i]) => {
+                    scalars::shift(&recorder, map, &values[source.0], &plan.placements[i])?
+                }
                 Some(source) => {
                     let batch = vec![map.bias.as_slice(); plan.placements[i].batch()];
                     let shifts = plan.placements[i].pack(&batch);
@@ -76,6 +79,9 @@ pub fn lower_bootstrapped(
                         shifted.push(recorder.add_plain(x, &constant)?);
                     }
                     shifted
+                }
+                None if weights == Weights::Plain && scalars::fits(&plan.placements[i]) => {
+                    scalars::affine(&recorder, map, &values, &plan.placements, i)?
                 }
                 None => {
                     let placements = map

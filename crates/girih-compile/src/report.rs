@@ -6,12 +6,14 @@ use girih_he::{Cost, HeProfile, Level, Primitive, Program};
 use girih_nn::Strategy;
 
 use crate::bootstrapping::Bootstraps;
-use crate::chain::ChainRequest;
 use crate::effect::Effect;
 use crate::network::{Network, Stage, StageKind, shift_of};
+use crate::objective::Measures;
 use crate::plan::PackingPlan;
 use crate::ranges::{ActivationRange, Ranges};
 use crate::replacement::degree;
+use crate::scalars;
+use crate::search::SearchReport;
 
 /// One stage of a plan.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,20 +117,15 @@ pub struct PlanReport {
     pub bootstraps: Vec<BootstrapReport>,
     /// Levels from input to output.
     pub depth: u32,
-    /// Predicted seconds of one evaluation on the profile's threads.
-    pub predicted_seconds: f64,
+    /// What it costs.
+    pub measures: Measures,
     /// Predicted largest error of an output value (six standard deviations).
     pub predicted_error: f64,
-    /// Predicted peak bytes of the server: keys, encoded constants, live ciphertexts.
-    pub predicted_peak_bytes: u64,
-    /// Bytes of the evaluation keys.
-    pub key_bytes: u64,
     /// Bytes of the encoded constants.
     pub constant_bytes: u64,
+    /// How the plan was found, and the runners-up.
+    pub search: SearchReport,
 }
-
-/// Bytes that a process takes besides keys, constants and ciphertexts (code, tables, buffers).
-const BASE_BYTES: u64 = 48 << 20;
 
 #[allow(clippy::too_many_arguments)]
 pub(crate) fn summarise(
@@ -137,8 +134,8 @@ pub(crate) fn summarise(
     plan: &PackingPlan,
     program: &Program,
     cost: &Cost,
-    chain: &ChainRequest,
     profile: &HeProfile,
+    measures: Measures,
     predicted_error: f64,
     bootstraps: Option<&Bootstraps>,
 ) -> PlanReport {
@@ -176,22 +173,16 @@ pub(crate) fn summarise(
         })
         .collect();
     let fits = ranges.map_or_else(Vec::new, Ranges::fits);
-    let table_bytes = (profile.log_scale.len() as u64 + 4) * (1 << chain.log_n) * 8 * 4;
     PlanReport {
         layers,
         fits,
         together: ranges.and_then(|r| r.together),
         bootstraps: bootstraps.map_or_else(Vec::new, |b| places(network, plan, profile, b)),
         depth: network.depth(),
-        predicted_seconds: cost.seconds(),
+        measures,
         predicted_error,
-        predicted_peak_bytes: BASE_BYTES
-            + table_bytes
-            + cost.peak_ciphertext_bytes
-            + cost.constant_bytes
-            + cost.key_bytes,
-        key_bytes: cost.key_bytes,
         constant_bytes: cost.constant_bytes,
+        search: SearchReport::default(),
     }
 }
 
@@ -233,6 +224,10 @@ fn operation(kind: &StageKind, plan: &PackingPlan, i: usize) -> String {
     match kind {
         StageKind::Input => "encrypted input".into(),
         StageKind::Linear(map) if shift_of(map).is_some() => "shift".into(),
+        StageKind::Linear(map) if scalars::fits(&plan.placements[i]) => {
+            let entries: usize = map.terms.values().map(|m| m.entries()).sum();
+            format!("affine, a ciphertext a feature: {entries} products with numbers")
+        }
         StageKind::Linear(_) => plan.linear[i].as_ref().map_or_else(String::new, |p| {
             let strategy = match p.strategy {
                 Strategy::Direct => "direct",

@@ -153,7 +153,7 @@ impl Job {
             .collect();
         let samples = ArrayD::from_shape_vec(IxDyn(&[calibration.len(), 1, SIDE, SIDE]), values)?;
         let requirements = Requirements {
-            batch,
+            batch: batch.into(),
             calibration: Some(samples),
             ..Requirements::default()
         };

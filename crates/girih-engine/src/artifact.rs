@@ -150,8 +150,8 @@ impl CompiledModel {
             constants: compiled.constants.clone(),
             outputs: compiled.output.tile_names(),
             constant_budget: None,
-            predicted_peak_bytes: compiled.report.predicted_peak_bytes,
-            predicted_seconds: compiled.report.predicted_seconds,
+            predicted_peak_bytes: compiled.report.measures.server_bytes,
+            predicted_seconds: compiled.report.measures.server_seconds,
         };
         Ok(CompiledModel {
             server,

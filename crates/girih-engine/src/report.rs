@@ -328,7 +328,7 @@ impl Explanation {
             params: ParamsReport::of(params),
             threads,
             predicted_seconds: cost.seconds(),
-            predicted_peak_bytes: compiled.report.predicted_peak_bytes,
+            predicted_peak_bytes: compiled.report.measures.server_bytes,
             predicted_error: compiled.report.predicted_error,
             key_bytes: keys.iter().map(|k| k.bytes).sum(),
             ciphertext_bytes: tiles * ciphertext_len(params, entry).0 as u64,

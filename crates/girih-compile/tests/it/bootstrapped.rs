@@ -1,6 +1,8 @@
 //! Networks deeper than the levels that a bootstrapping leaves.
 
-use girih_compile::{Error, Network, Refresh, Requirements, Target, compile, replacements};
+use girih_compile::{
+    Caps, Error, Measure, Network, Refresh, Requirements, Target, compile, replacements,
+};
 use girih_he::{Level, Op as Inst};
 use girih_model::{ActivationKind, Graph, GraphBuilder, Op};
 use ndarray::{Array1, Array2, ArrayD, IxDyn};
@@ -198,7 +200,7 @@ fn impossible_bootstrappings_say_why() {
     });
     assert!(precise.contains("--precision"), "{precise}");
     let small = error(Requirements {
-        max_memory: Some(1 << 20),
+        caps: Caps::default().with(Measure::ServerBytes, f64::from(1 << 20)),
         ..requirements(15)
     });
     assert!(small.contains("MiB"), "{small}");

@@ -159,7 +159,7 @@ fn cryptonets_compiles_to_five_levels_and_few_rotations() {
         (1, Weights::Encrypted),
     ] {
         let requirements = Requirements {
-            batch,
+            batch: batch.into(),
             weights,
             ..Requirements::default()
         };
@@ -234,7 +234,7 @@ fn residual_networks_take_one_level_for_each_affine_part() {
         let compiled = compile(
             &graph,
             &Requirements {
-                batch,
+                batch: batch.into(),
                 ..Requirements::default()
             },
             &Prices,

@@ -60,7 +60,7 @@ pub(crate) fn samples(count: usize) -> ArrayD<f64> {
 /// The network, compiled. Small rings are not secure: speed counts here.
 pub(crate) fn compiled(weights: Weights) -> Compiled {
     let requirements = Requirements {
-        batch: 2,
+        batch: 2.into(),
         security: INSECURE,
         weights,
         ..Requirements::default()

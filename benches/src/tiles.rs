@@ -115,7 +115,7 @@ fn measure(bench: &Bench, case: &Case) -> anyhow::Result<Measured> {
     let begin = Instant::now();
     let graph = case.graph()?;
     let requirements = Requirements {
-        batch: case.batch,
+        batch: case.batch.into(),
         weights: case.weights,
         calibration: case.calibration(&graph)?,
         ..Requirements::default()

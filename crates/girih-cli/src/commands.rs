@@ -16,7 +16,10 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use girih_ckks::Params;
-use girih_compile::{Compiled, Refresh, Requirements, Target, Weights, compile};
+use girih_compile::{
+    Batch, Caps, Compiled, Effort, Measure, Objective, Refresh, Requirements, Target, Weights,
+    compile,
+};
 use girih_engine::files::{self, Overwrite};
 use girih_engine::{CkksScheme, INSECURE, ModelDigest, ranges_from_json, spec};
 use girih_model::Graph;
@@ -28,9 +31,13 @@ use crate::npy;
 /// What a compiled model must satisfy.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompileOptions {
-    /// Samples that are answered together; more are run in chunks.
-    #[arg(long, default_value_t = 1)]
-    pub(crate) batch: usize,
+    /// What is to be small: `latency` (the server's time until the samples asked for are answered), `throughput` (its time for a
+    /// sample), `client` (time), `memory` (of the server), `wire` (bytes of encrypted input and output).
+    #[arg(long, default_value = "latency", value_parser = objective)]
+    pub(crate) objective: Objective,
+    /// Samples that are answered together, more are run in chunks; `auto` for as many as serve the objective best.
+    #[arg(long, default_value = "1", value_parser = batch)]
+    pub(crate) batch: Batch,
     /// Largest error of an output value (six standard deviations of the predicted noise).
     #[arg(long, default_value_t = 1e-3)]
     pub(crate) precision: f64,
@@ -57,11 +64,90 @@ pub(crate) struct CompileOptions {
     /// Whether ciphertexts may be bootstrapped: `auto` where no parameters hold the model without it, or where it is faster.
     #[arg(long, default_value = "auto", value_parser = refresh)]
     pub(crate) bootstrapping: Refresh,
-    /// Most mebibytes the evaluation may use; what the system has available without it.
-    #[arg(long, value_name = "MIB")]
-    pub(crate) max_memory: Option<u64>,
+    #[command(flatten)]
+    pub(crate) caps: CapOptions,
+    /// Looks for plans until none of those that are left can be better, however long it takes.
+    #[arg(long)]
+    pub(crate) exhaustive: bool,
     #[command(flatten)]
     pub(crate) values: InputOptions,
+}
+
+/// What a plan may cost, by the prices it is made with: those of one thread. All samples asked for count.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CapOptions {
+    /// Most mebibytes the evaluation may use; what the system has available without it.
+    #[arg(long, value_name = "MIB", value_parser = positive)]
+    pub(crate) max_memory: Option<f64>,
+    /// Most mebibytes of the client: keys as they are made, ciphertexts.
+    #[arg(long, value_name = "MIB", value_parser = positive)]
+    pub(crate) max_client_memory: Option<f64>,
+    /// Most mebibytes of evaluation keys.
+    #[arg(long, value_name = "MIB", value_parser = positive)]
+    pub(crate) max_keys: Option<f64>,
+    /// Most mebibytes of encrypted input and output.
+    #[arg(long, value_name = "MIB", value_parser = positive)]
+    pub(crate) max_wire: Option<f64>,
+    /// Most mebibytes of encrypted input.
+    #[arg(long, value_name = "MIB", value_parser = positive)]
+    pub(crate) max_input: Option<f64>,
+    /// Most mebibytes of encrypted output.
+    #[arg(long, value_name = "MIB", value_parser = positive)]
+    pub(crate) max_output: Option<f64>,
+    /// Most seconds of the server.
+    #[arg(long, value_name = "S", value_parser = positive)]
+    pub(crate) max_seconds: Option<f64>,
+    /// Most seconds of the server before the first run (encoding of the weights).
+    #[arg(long, value_name = "S", value_parser = positive)]
+    pub(crate) max_setup_seconds: Option<f64>,
+    /// Most seconds of the client (encryption and decryption).
+    #[arg(long, value_name = "S", value_parser = positive)]
+    pub(crate) max_client_seconds: Option<f64>,
+}
+
+impl CapOptions {
+    fn caps(&self) -> Caps {
+        const MIB: f64 = 1_048_576.0;
+        let bytes = |cap: Option<f64>| cap.map(|mib| mib * MIB);
+        let memory = bytes(self.max_memory).or_else(|| available_memory().map(|b| b as f64));
+        [
+            (Measure::ServerBytes, memory),
+            (Measure::ClientBytes, bytes(self.max_client_memory)),
+            (Measure::KeyBytes, bytes(self.max_keys)),
+            (Measure::WireBytes, bytes(self.max_wire)),
+            (Measure::InputBytes, bytes(self.max_input)),
+            (Measure::OutputBytes, bytes(self.max_output)),
+            (Measure::ServerSeconds, self.max_seconds),
+            (Measure::SetupSeconds, self.max_setup_seconds),
+            (Measure::ClientSeconds, self.max_client_seconds),
+        ]
+        .into_iter()
+        .filter_map(|(measure, most)| Some((measure, most?)))
+        .fold(Caps::default(), |caps, (measure, most)| {
+            caps.with(measure, most)
+        })
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(v) if v.is_finite() && v > 0.0 => Ok(v),
+        _ => Err(format!("{text} is not a positive number")),
+    }
+}
+
+fn objective(text: &str) -> Result<Objective, String> {
+    text.parse()
+}
+
+fn batch(text: &str) -> Result<Batch, String> {
+    match text {
+        "auto" => Ok(Batch::Free),
+        _ => match text.parse() {
+            Ok(samples) => Ok(Batch::Of(samples)),
+            Err(_) => Err(format!("{text:?} is neither a number nor auto")),
+        },
+    }
 }
 
 /// What replacing functions may do to the answers of the plain model.
@@ -113,6 +199,14 @@ fn security_bits(text: &str) -> Result<u32, String> {
     }
 }
 
+/// What a model is compiled for.
+pub(crate) enum Request {
+    /// Samples that are not there yet.
+    Any,
+    /// So many samples, which are there.
+    Samples(usize),
+}
+
 /// A model, compiled.
 pub(crate) struct Model {
     pub(crate) graph: Graph,
@@ -128,6 +222,7 @@ impl CompileOptions {
         &self,
         (graph, digest): (Graph, ModelDigest),
         fallback: Option<(&ndarray::ArrayD<f64>, &str)>,
+        request: Request,
     ) -> anyhow::Result<Model> {
         let begin = Instant::now();
         let ranges = match &self.ranges {
@@ -157,7 +252,10 @@ impl CompileOptions {
             calibration = Some(samples.clone());
         }
         let requirements = Requirements {
-            batch: self.batch,
+            batch: match (self.batch, request) {
+                (Batch::Free, Request::Samples(samples)) => Batch::Of(samples),
+                (batch, _) => batch,
+            },
             precision: self.precision,
             security: self.security,
             weights: if self.encrypt_weights {
@@ -171,10 +269,12 @@ impl CompileOptions {
             target: self.target.given().then(|| self.target.target()),
             degree: self.degree,
             bootstrapping: self.bootstrapping,
-            max_memory: self
-                .max_memory
-                .map(|mib| mib << 20)
-                .or_else(available_memory),
+            objective: self.objective,
+            caps: self.caps.caps(),
+            effort: match self.exhaustive {
+                true => Effort::Exhaustive,
+                false => Effort::Quick,
+            },
             ..Requirements::default()
         };
         let compiled = compile(&graph, &requirements, &CkksScheme::new(1))?;
@@ -208,15 +308,8 @@ pub(crate) fn available_memory() -> Option<u64> {
 #[derive(Debug, clap::Args)]
 pub(crate) struct InputOptions {
     /// Divides the values read by this number: images of bytes (u8) are given so, usually by 255.
-    #[arg(long, value_name = "D", value_parser = divisor)]
+    #[arg(long, value_name = "D", value_parser = positive)]
     pub(crate) divide: Option<f64>,
-}
-
-fn divisor(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(d) if d.is_finite() && d > 0.0 => Ok(d),
-        _ => Err(format!("{text} is not a positive number")),
-    }
 }
 
 /// Where results go.

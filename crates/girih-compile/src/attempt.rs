@@ -4,10 +4,11 @@ use girih_he::{Bootstrapping, HeProfile, Level};
 
 use crate::bootstrapping::place;
 use crate::chain::{BootstrappedSet, ChainRequest, Scheme};
-use crate::compile::{Compiled, Requirements};
+use crate::compile::{Compiled, PROBES, Requirements};
 use crate::emphasis::Emphasis;
 use crate::lower::{INPUT, Lowered, OUTPUT, lower, lower_bootstrapped};
 use crate::measure::{base_bytes, measures};
+use crate::narrow::Narrow;
 use crate::network::Network;
 use crate::packing::TensorPacking;
 use crate::plan::{PackingPlan, plan};
@@ -130,7 +131,6 @@ impl Job<'_> {
         let packing = plan(network, &emphasis.prices(profile, weights), batch)?;
         let plain = lower(network, &packing, weights)?.program;
         let (input, output) = ends(network, &packing)?;
-        let filled = fill(&self.probes, batch, &input)?;
         // Values have at most these bits before the point at the bottom of the chain.
         let room = f64::from(set.chain.first_bits) - profile.log_scale[0] - 1.0;
         let mut reason = String::new();
@@ -158,15 +158,15 @@ impl Job<'_> {
             let top = profile.top();
             let mut manifest = girih_he::verify(&program, top)?;
             girih_he::verify_bootstraps(&program, top, Some(&bootstrapping))?;
-            let ranges = clear_ranges(
+            let narrow = Narrow::of(
                 &program,
-                &constants,
-                &encrypted,
-                &filled,
-                top,
-                Some(bootstrapping),
-            )
-            .map_err(|e| refused(&e))?;
+                [&constants, &encrypted],
+                [&input, &output],
+                PROBES,
+            )?;
+            let filled = fill(&self.probes, narrow.batch(), &narrow.input)?;
+            let renewal = narrow.profile(profile).bootstrapping;
+            let ranges = clear_ranges(&narrow, &filled, top, renewal).map_err(|e| refused(&e))?;
             let output_bits = if last.0 == 0 { self.output_bits() } else { 0.0 };
             let bits = value_bits(&program, &ranges).max(output_bits) + self.headroom();
             if bits > room {
@@ -175,14 +175,13 @@ impl Job<'_> {
                 );
                 continue;
             }
-            let mut exact = profile.clone();
+            let mut exact = narrow.profile(profile);
             exact.bootstrapping = Some(Bootstrapping {
                 error: 0.0,
                 ..bootstrapping
             });
-            let scheme = predicted_std(&program, &constants, &encrypted, &filled, &exact, &output)?;
-            let error = bootstrapping.error;
-            let drawn = drawn_std(&program, &constants, &encrypted, &filled, error, &output)?;
+            let scheme = predicted_std(&narrow, &filled, &exact)?;
+            let drawn = drawn_std(&narrow, &filled, bootstrapping.error)?;
             let error = SIGMAS * scheme.hypot(drawn);
             if error > self.requirements.precision {
                 return Err(Attempt::Refused(format!(
@@ -278,8 +277,14 @@ impl Job<'_> {
         let (input, output) = ends(network, &packing)?;
         let top = girih_he::verify(&program, Level(u8::MAX)).map(|_| top_level(&program))?;
         debug_assert_eq!(usize::from(top.0), depth);
-        let filled = fill(probes, batch, &input)?;
-        let ranges = clear_ranges(&program, &constants, &encrypted, &filled, top, None)?;
+        let narrow = Narrow::of(
+            &program,
+            [&constants, &encrypted],
+            [&input, &output],
+            PROBES,
+        )?;
+        let filled = fill(probes, narrow.batch(), &narrow.input)?;
+        let ranges = clear_ranges(&narrow, &filled, top, None)?;
         let value_bits = value_bits(&program, &ranges).max(self.output_bits());
         // Errors shrink in proportion to the scale: two predictions find the bits.
         let mut profile = first;
@@ -298,8 +303,7 @@ impl Job<'_> {
                 }
                 Err(reason) => return Err(Attempt::Refused(reason)),
             }
-            error = SIGMAS
-                * predicted_std(&program, &constants, &encrypted, &filled, &profile, &output)?;
+            error = SIGMAS * predicted_std(&narrow, &filled, &narrow.profile(&profile))?;
             let missing = (error / requirements.precision).log2();
             let wanted = (f64::from(bits) + missing)
                 .ceil()

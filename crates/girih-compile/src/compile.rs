@@ -115,7 +115,7 @@ const SAMPLES: usize = 256;
 /// Fewest samples by which plans are chosen.
 const ENOUGH_SAMPLES: usize = 32;
 /// Samples on which noise and ranges of values are measured.
-const PROBES: usize = 16;
+pub(crate) const PROBES: usize = 16;
 
 /// Compiles a graph.
 ///

@@ -6,6 +6,7 @@
 //! Rotations, sums and copies of constants count nothing.
 
 use girih_he::{HeProfile, Level, Primitive};
+use girih_nn::Matrix;
 
 use crate::network::{Network, Stage, StageKind, shift_of};
 use crate::objective::Measures;
@@ -19,6 +20,15 @@ struct Load {
     depth: u32,
     /// Level at which the stage starts when levels are never renewed.
     start: u32,
+}
+
+/// Entries of a matrix that are not zero.
+fn nonzeros(matrix: &Matrix) -> usize {
+    let mut count = 0;
+    for row in 0..matrix.rows() {
+        matrix.for_row(row, |_, _| count += 1);
+    }
+    count
 }
 
 /// A network, counted.
@@ -35,7 +45,7 @@ impl Loads {
             let depth = stage.kind.depth();
             let (entries, products) = match &stage.kind {
                 StageKind::Linear(map) if shift_of(map).is_none() => {
-                    (map.terms.values().map(|m| m.entries()).sum(), 0)
+                    (map.terms.values().map(nonzeros).sum(), 0)
                 }
                 StageKind::Power(..) => (0, depth as usize),
                 StageKind::Function(_, plan) => (0, plan.counts().products),
@@ -68,39 +78,21 @@ impl Loads {
         let tiles = |numbers: usize| numbers.saturating_mul(batch).div_ceil(profile.slots).max(1);
         let level = |l: u32| Level(u8::try_from(l).unwrap_or(u8::MAX)).min(profile.top());
         let renewed = profile.bootstrapping.is_some();
-        let mut server_seconds = 0.0;
-        let mut relinearized = None;
-        for load in &self.stages {
-            let start = match renewed {
-                true => load.depth,
-                false => load.start,
-            };
-            let last = level(start.saturating_sub(load.depth.saturating_sub(1)));
-            let price = |p: Primitive| profile.seconds_of(p, last);
-            let divide = price(Primitive::Rescale).min(price(Primitive::DivideRescale));
-            let numbers = tiles(load.features) as f64;
-            if load.entries > 0 {
-                let product = [
-                    Primitive::MulPlain,
-                    Primitive::MulPlainLazy,
-                    Primitive::MulScalar,
-                ]
-                .map(price)
-                .into_iter()
-                .fold(f64::INFINITY, f64::min);
-                server_seconds += tiles(load.entries) as f64 * product + numbers * divide;
-            }
-            if load.products > 0 {
-                let relinearize = price(Primitive::RelinearizeRescale);
-                let each = load.products as f64 * price(Primitive::Mul)
-                    + f64::from(load.depth.min(load.products as u32)) * relinearize;
-                server_seconds += numbers * each;
-                relinearized = relinearized.max(Some(level(start)));
-            }
+        // Levels as they run out, or as low as they can be with bootstrappings in between.
+        let running = self.depth <= u32::from(profile.top().0);
+        let mut server_seconds = match running {
+            true => self.seconds(profile, batch, |load| load.start),
+            false => f64::INFINITY,
+        };
+        if renewed {
+            let lowest = self.seconds(profile, batch, |load| load.depth);
+            let once = profile.seconds_of(Primitive::Bootstrap, profile.top());
+            server_seconds = server_seconds.min(lowest + once);
         }
-        if renewed && self.depth > u32::from(profile.top().0) {
-            server_seconds += profile.seconds_of(Primitive::Bootstrap, profile.top());
-        }
+        let relinearized = self.stages.iter().filter(|load| load.products > 0);
+        let relinearized = relinearized
+            .map(|load| level(if renewed { load.depth } else { load.start }))
+            .max();
         let entry = match renewed {
             true => level(1),
             false => level(self.entry),
@@ -118,13 +110,38 @@ impl Loads {
             setup_seconds: 0.0,
             encrypt_seconds: inputs as f64 * profile.seconds_of(Primitive::Encrypt, entry),
             decrypt_seconds: outputs as f64 * profile.seconds_of(Primitive::Decrypt, Level(0)),
-            key_seconds: relinearized
-                .map_or(0.0, |l| profile.seconds_of(Primitive::KeyGen, l)),
+            key_seconds: relinearized.map_or(0.0, |l| profile.seconds_of(Primitive::KeyGen, l)),
             server_bytes: base + input / 2 + key_bytes,
             client_bytes: base + input + output + key_bytes,
             key_bytes,
             input_bytes: input / 2,
             output_bytes: output,
         }
+    }
+
+    /// Seconds of the server when every stage starts at the level given.
+    fn seconds(&self, profile: &HeProfile, batch: usize, start: impl Fn(&Load) -> u32) -> f64 {
+        let tiles = |numbers: usize| numbers.saturating_mul(batch).div_ceil(profile.slots).max(1);
+        let mut seconds = 0.0;
+        for load in &self.stages {
+            let last = start(load).saturating_sub(load.depth.saturating_sub(1));
+            let last = Level(u8::try_from(last).unwrap_or(u8::MAX)).min(profile.top());
+            let price = |p: Primitive| profile.seconds_of(p, last);
+            let divide = price(Primitive::Rescale).min(price(Primitive::DivideRescale));
+            let numbers = tiles(load.features) as f64;
+            if load.entries > 0 {
+                let product = price(Primitive::MulPlain)
+                    .min(price(Primitive::MulPlainLazy))
+                    .min(price(Primitive::MulScalar));
+                seconds += tiles(load.entries) as f64 * product + numbers * divide;
+            }
+            if load.products > 0 {
+                let relinearizations = load.depth.min(load.products as u32);
+                seconds += numbers
+                    * (load.products as f64 * price(Primitive::Mul)
+                        + f64::from(relinearizations) * price(Primitive::RelinearizeRescale));
+            }
+        }
+        seconds
     }
 }

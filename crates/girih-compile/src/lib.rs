@@ -14,6 +14,7 @@ mod floor;
 mod level_graph;
 mod lower;
 mod measure;
+mod narrow;
 mod network;
 mod objective;
 mod packing;

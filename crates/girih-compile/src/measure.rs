@@ -2,9 +2,9 @@
 
 use girih_he::{Cost, Encoding, HeProfile, KeyManifest, Level, Op, Primitive, Program};
 
+use crate::Result;
 use crate::chain::ChainRequest;
 use crate::lower::INPUT;
-use crate::Result;
 use crate::objective::{Batch, Measures};
 
 /// Bytes that a process takes besides keys, constants and ciphertexts: code, buffers, and the tables of every prime.
@@ -46,7 +46,7 @@ pub(crate) fn measures(
         levels
             .iter()
             .map(|l| profile.seconds_of(primitive, (*l).min(profile.top())))
-            .sum()
+            .fold(0.0, |sum, seconds| sum + seconds)
     };
     let read = program.insts.iter().filter_map(|inst| match &inst.op {
         Op::Input(name) if name.strip_prefix(INPUT).is_some_and(|n| n.starts_with('/')) => {

@@ -9,6 +9,7 @@ use girih_he::{
 use ndarray::{ArrayD, IxDyn};
 
 use crate::lower::INPUT;
+use crate::narrow::Narrow;
 use crate::packing::TensorPacking;
 use crate::{Error, Result};
 
@@ -41,13 +42,12 @@ pub(crate) fn fill(
 
 /// Ranges of all values in a clear run.
 pub(crate) fn clear_ranges(
-    program: &Program,
-    constants: &Constants,
-    encrypted: &Constants,
+    narrow: &Narrow,
     tiles: &[Vec<f64>],
     top: Level,
     bootstrapping: Option<Bootstrapping>,
 ) -> Result<RegionRanges> {
+    let (program, constants, encrypted) = (&narrow.program, &narrow.constants, &narrow.encrypted);
     let eval =
         girih_he::ClearEvaluator::leveled(program.slots, top).with_bootstrapping(bootstrapping);
     let mut ranges = RegionRanges::default();
@@ -103,13 +103,12 @@ pub(crate) fn value_bits(program: &Program, ranges: &RegionRanges) -> f64 {
 
 /// The largest predicted standard deviation among the slots of the output.
 pub(crate) fn predicted_std(
-    program: &Program,
-    constants: &Constants,
-    encrypted: &Constants,
+    narrow: &Narrow,
     tiles: &[Vec<f64>],
     profile: &HeProfile,
-    output: &TensorPacking,
 ) -> Result<f64> {
+    let (program, constants, encrypted) = (&narrow.program, &narrow.constants, &narrow.encrypted);
+    let output = &narrow.output;
     let eval = NoiseEvaluator::try_new(profile.clone())?;
     let mut inputs = BTreeMap::new();
     for (name, value, level) in program_inputs(program, encrypted, tiles) {
@@ -130,14 +129,9 @@ const DRAWS: u64 = 4;
 /// Root of the mean squared change of the output that bootstrapping errors of the given deviation make, the largest of all
 /// draws: they are drawn and carried through a clear run, where errors that belong together stay together. (Variances alone
 /// take the parts of a steep polynomial as independent and exceed the truth by orders of magnitude.)
-pub(crate) fn drawn_std(
-    program: &Program,
-    constants: &Constants,
-    encrypted: &Constants,
-    tiles: &[Vec<f64>],
-    error: f64,
-    output: &TensorPacking,
-) -> Result<f64> {
+pub(crate) fn drawn_std(narrow: &Narrow, tiles: &[Vec<f64>], error: f64) -> Result<f64> {
+    let (program, constants, encrypted) = (&narrow.program, &narrow.constants, &narrow.encrypted);
+    let output = &narrow.output;
     let eval = girih_he::ClearEvaluator::unlimited(program.slots);
     let run = |program: &Program, constants: &Constants| -> Result<Vec<f64>> {
         let mut inputs = BTreeMap::new();

@@ -45,7 +45,7 @@ pub(crate) fn affine(
             let mut terms: Vec<(&ValueId, f64)> = Vec::new();
             for (source, matrix) in &map.terms {
                 let place = |j: usize| &values[source.0][tile(&placements[source.0], j)];
-                terms.extend(matrix.row(row).map(|(j, weight)| (place(j), weight)));
+                matrix.for_row(row, |j, weight| terms.push((place(j), weight)));
             }
             if terms.is_empty() {
                 // A row of zeros: a level is consumed like in every other.

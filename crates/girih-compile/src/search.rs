@@ -132,7 +132,7 @@ impl fmt::Display for SearchReport {
 /// log2 of the smallest ring degree considered.
 const MIN_LOG_N: u32 = 12;
 /// Settings in a row without a better plan after which a quick search stops.
-const PATIENCE: usize = 4;
+const PATIENCE: usize = 2;
 /// Settings after which a quick search for a plan that keeps the caps stops.
 const HOPELESS: usize = 12;
 /// A floor this close to the best plan, as a share of it, is not worth an attempt.
@@ -174,12 +174,13 @@ pub(crate) fn search(job: &Job<'_>) -> Result<Compiled> {
         (score(a).total_cmp(&score(b))).then(a.log_n.cmp(&b.log_n))
     });
     let mut idle = 0;
-    for (i, setting) in settings.iter().enumerate() {
-        let score = objective.score(&setting.floor, batch);
+    while let Some(next) = found.next(&settings, idle) {
+        let score = objective.score(&settings[0].floor, batch);
         let best = found.best_score();
         let patience = match best {
+            // The first one has the lowest bound of all that are left.
             Some(best) if score >= GAP * best => {
-                found.excluded += settings.len() - i;
+                found.excluded += settings.len();
                 break;
             }
             Some(_) => PATIENCE,
@@ -189,12 +190,13 @@ pub(crate) fn search(job: &Job<'_>) -> Result<Compiled> {
             found.bound = best.map_or(0.0, |best| score / best);
             break;
         }
+        let setting = settings.remove(next);
         if let Some((measure, factor)) = requirements.caps.exceeded(&setting.floor) {
             found.excluded += 1;
             found.nearer(factor, measure, &setting.floor, Known::AtLeast);
             continue;
         }
-        found.attempt(setting, steps.as_ref())?;
+        found.attempt(&setting, steps.as_ref())?;
         idle = match found.best_score() == best {
             true => idle + 1,
             false => 0,
@@ -308,6 +310,21 @@ impl<'a> Found<'a> {
             .collect()
     }
 
+    /// The setting to try next: the one with the lowest bound; after a few that missed a cap, the one that needs least of it.
+    fn next(&self, settings: &[Setting<'_>], idle: usize) -> Option<usize> {
+        let missed = self.nearest.as_ref().map(|n| n.measure);
+        match missed {
+            Some(cap) if self.best.is_none() && idle >= PATIENCE => {
+                let needs = |i: usize| (settings[i].floor.get(cap), settings[i].batch);
+                (0..settings.len()).min_by(|&a, &b| {
+                    let (a, b) = (needs(a), needs(b));
+                    a.0.total_cmp(&b.0).then(a.1.cmp(&b.1))
+                })
+            }
+            _ => (!settings.is_empty()).then_some(0),
+        }
+    }
+
     /// By the objective, smaller being better.
     fn score(&self, measures: &Measures) -> f64 {
         let requirements = self.job.requirements;
@@ -333,6 +350,7 @@ impl<'a> Found<'a> {
             };
             match attempt {
                 Ok(compiled) => {
+                    debug_assert!(above(&compiled.report.measures, &setting.floor));
                     any = true;
                     if let Some(remedy) = self.consider(compiled, emphasis)
                         && !emphases.contains(&remedy)
@@ -521,6 +539,13 @@ fn no_parameters(job: &Job<'_>, refusals: &[(u32, Option<String>, String)]) -> E
     }
 }
 
+/// Whether no measure is below its floor.
+fn above(measures: &Measures, floor: &Measures) -> bool {
+    Measure::ALL
+        .into_iter()
+        .all(|m| measures.get(m) >= floor.get(m) * (1.0 - 1e-9))
+}
+
 /// The emphases that may be best for an objective.
 fn emphases(objective: Objective) -> Vec<Emphasis> {
     match objective {
@@ -539,8 +564,9 @@ fn remedy(cap: Measure) -> Option<Emphasis> {
         | Measure::KeyBytes
         | Measure::KeySeconds
         | Measure::ClientBytes => Some(Emphasis::Memory),
-        Measure::InputBytes | Measure::OutputBytes | Measure::ClientSeconds => {
-            Some(Emphasis::Transfer)
-        }
+        Measure::InputBytes
+        | Measure::OutputBytes
+        | Measure::WireBytes
+        | Measure::ClientSeconds => Some(Emphasis::Transfer),
     }
 }

@@ -269,6 +269,27 @@ impl Placement {
         self
     }
 
+    /// The same places with every `every`-th sample, in ciphertexts of as many times fewer slots.
+    ///
+    /// # Errors
+    /// A number that does not divide the batch.
+    pub fn thinned(&self, every: usize) -> Result<Self> {
+        let batch = self.batch / every.max(1);
+        if batch * every != self.batch {
+            let why = format!("{} samples cannot be thinned by {every}", self.batch);
+            return Err(Error::Placement { why });
+        }
+        if every == 1 {
+            return Ok(self.clone());
+        }
+        let mut dims = self.shape.dims().to_vec();
+        if let Some(samples) = dims.last_mut() {
+            *samples = TileDim::basic(batch, batch)?;
+        }
+        let shape = TileShape::try_new(dims)?;
+        Placement::try_new(shape, batch, self.period, self.places.clone())
+    }
+
     /// One vector of slots for every tile, from the features of every sample: `samples[b][feature]`.
     #[must_use]
     pub fn pack(&self, samples: &[&[f64]]) -> Vec<Vec<f64>> {

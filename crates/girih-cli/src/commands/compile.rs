@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use girih_engine::files::{self, Access};
 use girih_engine::{CLIENT_FILE, CompiledModel, SERVER_FILE, WEIGHTS_FILE, weights_to_bytes};
 
-use super::{CompileOptions, OutputOptions, load_with_digest};
+use super::{CompileOptions, OutputOptions, Request, load_with_digest};
 use crate::console::{human_seconds, say};
 
 #[derive(Debug, clap::Args)]
@@ -34,7 +34,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     for path in &outputs {
         files::check_free(path, overwrite)?;
     }
-    let model = args.options.compile(load_with_digest(&args.model)?, None)?;
+    let model = args
+        .options
+        .compile(load_with_digest(&args.model)?, None, Request::Any)?;
     let parts = CompiledModel::try_new(&model.compiled)?;
     for path in [&server, &client] {
         if let Some(folder) = path.parent() {

@@ -9,7 +9,7 @@ use ndarray::ArrayD;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-use super::{CompileOptions, Model, OutputOptions, ThreadOptions, load_with_digest};
+use super::{CompileOptions, Model, OutputOptions, Request, ThreadOptions, load_with_digest};
 use crate::console::{human_bytes, human_seconds, say, table};
 
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let source = load_with_digest(&args.model)?;
     let samples = made_up(source.0.input_shape());
     let what = "made-up inputs in [0, 1]: the plan of a real run may differ";
-    let model = args.options.compile(source, Some((&samples, what)))?;
+    let model = args
+        .options
+        .compile(source, Some((&samples, what)), Request::Any)?;
     args.threads.install(|threads| {
         let explanation = Explanation::of(&model.compiled, &model.params, threads)?;
         print(&model, &explanation);

@@ -8,7 +8,8 @@ use girih_engine::{
 };
 
 use super::{
-    CompileOptions, OutputOptions, SeedOptions, ThreadOptions, check_memory, load_with_digest,
+    CompileOptions, OutputOptions, Request, SeedOptions, ThreadOptions, check_memory,
+    load_with_digest,
 };
 use crate::console::{Bars, human_bytes, human_seconds, say, table};
 use crate::npy;
@@ -56,9 +57,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         source.0.input_shape(),
         npy::read(&args.input, args.options.values.divide)?,
     )?;
-    let model = args
-        .options
-        .compile(source, Some((&input, "the input itself")))?;
+    let model = args.options.compile(
+        source,
+        Some((&input, "the input itself")),
+        Request::Samples(input.shape().first().copied().unwrap_or(1)),
+    )?;
     match check_ranges(&model.graph, &model.compiled, &input) {
         Err(error) if args.allow_out_of_range => eprintln!("warning: {error}"),
         result => result?,

@@ -2,4 +2,5 @@
 
 mod bootstrapped;
 mod networks;
+mod optimizer;
 mod prices;

@@ -16,7 +16,7 @@ pub(crate) fn values(count: usize, size: f64, seed: usize) -> Vec<f64> {
         .collect()
 }
 
-fn cryptonets() -> Graph {
+pub(crate) fn cryptonets() -> Graph {
     let mut b = GraphBuilder::new("cryptonets", vec![1, 28, 28]).expect("shape");
     let x = b.input();
     let weight = Array4::from_shape_vec((5, 1, 5, 5), values(125, 0.3, 1)).expect("shape");
@@ -46,7 +46,7 @@ fn cryptonets() -> Graph {
 }
 
 /// conv - quadratic - pool - conv - (+) - quadratic - dense, with a residual sum and a quadratic in elementary operators.
-fn residual() -> Graph {
+pub(crate) fn residual() -> Graph {
     let mut b = GraphBuilder::new("residual", vec![2, 8, 8]).expect("shape");
     let conv = |out: usize, inp: usize, seed| Op::Conv2d {
         weight: Array4::from_shape_vec((out, inp, 3, 3), values(out * inp * 9, 0.3, seed))
@@ -151,7 +151,7 @@ pub(crate) fn difference(graph: &Graph, compiled: &Compiled, ranges: Option<&Ran
 }
 
 #[test]
-fn cryptonets_compiles_to_five_levels_and_few_rotations() {
+pub(crate) fn cryptonets_compiles_to_five_levels_and_few_rotations() {
     let graph = cryptonets();
     for (batch, weights) in [
         (1, Weights::Plain),
@@ -218,7 +218,7 @@ fn dilated_grouped_and_transposed_convolutions_compile() {
     let graph = up_and_down();
     for batch in [1, 2] {
         let requirements = Requirements {
-            batch,
+            batch: batch.into(),
             ..Requirements::default()
         };
         let compiled = compile(&graph, &requirements, &Prices).expect("compiles");
@@ -228,7 +228,7 @@ fn dilated_grouped_and_transposed_convolutions_compile() {
 }
 
 #[test]
-fn residual_networks_take_one_level_for_each_affine_part() {
+pub(crate) fn residual_networks_take_one_level_for_each_affine_part() {
     let graph = residual();
     for batch in [1, 3] {
         let compiled = compile(

@@ -4,6 +4,7 @@
 mod arrange;
 mod complex;
 pub mod conv;
+mod cost;
 pub mod dense;
 mod diagonal;
 mod elementwise;
@@ -13,4 +14,4 @@ mod replicate;
 mod sum;
 
 pub use complex::ComplexWeights;
-pub use moves::MoveCost;
+pub use cost::Cost;

@@ -13,7 +13,8 @@ use std::ops::Range;
 
 use girih_he::Evaluator;
 
-use super::moves::{Means, MoveCost, Moves, Origin};
+use super::cost::Cost;
+use super::moves::{Means, Moves, Origin};
 use crate::layout::unflatten;
 use crate::{Error, Result, TileDim, TileShape, TileTensor};
 
@@ -360,7 +361,7 @@ impl TileShape {
     ///
     /// # Errors
     /// Other original sizes or slots.
-    pub fn retile_cost(&self, target: &TileShape) -> Result<MoveCost> {
+    pub fn retile_cost(&self, target: &TileShape) -> Result<Cost> {
         Ok(self.retiling(target)?.cost())
     }
 

@@ -12,6 +12,7 @@
 use girih_he::Evaluator;
 use ndarray::{ArrayD, ArrayView1, ArrayView2, IxDyn};
 
+use super::cost::Cost;
 use crate::{Error, PlainTileTensor, Result, TileDim, TileShape, TileTensor};
 
 /// Which dimensions of the data a dense layer reads and where it writes.
@@ -144,6 +145,16 @@ impl Dense {
             Some(b) => product.of_sum(b.shape()),
             None => Ok(product),
         }
+    }
+
+    /// What [`forward`](Dense::forward) costs.
+    ///
+    /// # Errors
+    /// As [`output_shape`](Dense::output_shape).
+    pub fn cost(&self) -> Result<Cost> {
+        let ready = self.input.of_replication(self.output)?;
+        Ok(self.input.replication_cost(self.output)?
+            + ready.contraction_cost(self.weights.shape(), &self.features)?)
     }
 
     /// `W x + b`.

@@ -7,19 +7,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use girih_he::{Evaluator, Rotation};
 
+use super::cost::Cost;
 use crate::layout::unflatten;
 use crate::{Error, Result, SlotContent, TileShape, TileTensor};
-
-/// What a rearrangement costs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MoveCost {
-    /// Rotations, those of one tile together.
-    pub rotations: usize,
-    /// Products with masks.
-    pub products: usize,
-    /// Levels: one if there are products.
-    pub levels: usize,
-}
 
 /// The dearest means a rearrangement may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,10 +134,10 @@ impl Moves {
         &self.shape
     }
 
-    pub(super) fn cost(&self) -> MoveCost {
+    pub(super) fn cost(&self) -> Cost {
         let rotated = self.tiles.iter().flatten().filter(|p| p.by != 0);
         let rotations: BTreeSet<_> = rotated.map(|p| (p.source, p.tile, p.by)).collect();
-        MoveCost {
+        Cost {
             rotations: rotations.len(),
             products: if self.masked {
                 self.tiles.iter().map(Vec::len).sum()

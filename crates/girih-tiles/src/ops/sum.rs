@@ -45,15 +45,9 @@ impl<E: Evaluator> TileTensor<E> {
     /// No such dimension, it has more than one tile, it is flagged `?`, or the evaluator refuses.
     pub fn sum_inside_dim(&self, eval: &E, dim: usize) -> Result<Self> {
         let shape = self.shape().of_sum_over(dim)?;
-        let d = self.one_tile("sum_inside_dim", dim)?;
-        let slots = if shape.dims()[dim] == d {
-            1
-        } else if self.shape().rotates_cyclically(dim) {
-            d.tile_size()
-        } else {
-            d.used(0)
-        };
-        self.fold_rotations(eval, shape, steps(slots, self.shape().stride(dim)))
+        self.one_tile("sum_inside_dim", dim)?;
+        let folds = self.shape().folds(dim)?;
+        self.fold_rotations(eval, shape, steps(folds, self.shape().stride(dim)))
     }
 
     /// The second half where only slot 0 is needed: `⌈log₂ n⌉` rotations even if the dimension rotates cyclically. The
@@ -65,7 +59,11 @@ impl<E: Evaluator> TileTensor<E> {
         let shape = self.shape().of_sum_to_first(dim)?;
         let d = self.one_tile("sum_inside_dim_to_first", dim)?;
         let slots = if shape.dims()[dim] == d { 1 } else { d.used(0) };
-        self.fold_rotations(eval, shape, steps(slots, self.shape().stride(dim)))
+        self.fold_rotations(
+            eval,
+            shape,
+            steps(doublings(slots), self.shape().stride(dim)),
+        )
     }
 
     fn one_tile(&self, op: &'static str, dim: usize) -> Result<TileDim> {
@@ -98,8 +96,26 @@ impl<E: Evaluator> TileTensor<E> {
     }
 }
 
-/// The rotations `stride·{1, 2, 4, …}` that add the first `slots` slots up.
-fn steps(slots: usize, stride: usize) -> impl Iterator<Item = i64> + Clone {
-    let doublings = usize::BITS - (slots.max(1) - 1).leading_zeros();
-    (0..doublings).map(move |k| (stride << k) as i64)
+impl TileShape {
+    /// Number of rotations that sum a dimension inside a tile.
+    pub(super) fn folds(&self, dim: usize) -> Result<u32> {
+        let d = self.dims()[dim];
+        Ok(if self.of_sum_over(dim)?.dims()[dim] == d {
+            0
+        } else if self.rotates_cyclically(dim) {
+            doublings(d.tile_size())
+        } else {
+            doublings(d.used(0))
+        })
+    }
+}
+
+/// `⌈log₂ slots⌉`.
+fn doublings(slots: usize) -> u32 {
+    usize::BITS - (slots.max(1) - 1).leading_zeros()
+}
+
+/// The first rotations of `stride·{1, 2, 4, …}`.
+fn steps(count: u32, stride: usize) -> impl Iterator<Item = i64> + Clone {
+    (0..count).map(move |k| (stride << k) as i64)
 }

@@ -346,7 +346,7 @@ proptest! {
         prop_assert_eq!(y.shape(), &s.of_retiling(&t).unwrap());
         prop_assert_eq!(eval.open(&y).map_err(TestCaseError::fail)?, ramp(&s));
         // The same place costs nothing.
-        prop_assert_eq!(s.retile_cost(&s).unwrap(), girih_tiles::ops::MoveCost::default());
+        prop_assert_eq!(s.retile_cost(&s).unwrap(), girih_tiles::ops::Cost::default());
     }
 
     /// Whatever is accepted is right, whatever is refused names the shape.

@@ -85,6 +85,13 @@ fn three_layers_cost_one_mask() {
         .into_dyn();
     let y = net.run(&eval, &eval.tensor(&input, net.layers[0].input_shape()));
     let c = eval.take();
+    // As predicted, and the squares besides.
+    let cost = net.layers.iter().map(|l| l.cost().unwrap());
+    let cost = cost.reduce(|a, b| a + b).unwrap();
+    assert_eq!(
+        (cost.products, cost.rotations, cost.levels),
+        (c.dot_terms + c.mul_plain, c.rotations, 4)
+    );
     // The only products outside of sums are the masks: one for each of the 2 tiles before layer 3.
     assert_eq!(
         net.layers[1].output_shape().unwrap().to_string(),

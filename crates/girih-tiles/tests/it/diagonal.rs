@@ -94,6 +94,8 @@ proptest! {
         // Encrypted: the rotations of a tile of the vector serve all columns.
         let y = x.diagonal_product(&eval, &eval.tensor(&weights, &d)).unwrap();
         let c = eval.take();
+        let cost = vector.diagonal_product_cost(&d).unwrap();
+        prop_assert_eq!((c.dot_terms, c.rotations), (cost.products, cost.rotations));
         prop_assert_eq!((c.dots, c.dot_terms, c.mul_plain), (tiles, terms, 0));
         prop_assert_eq!(c.rotations, blocks * batch.div_ceil(t3) * (t2 - 1) + fold);
         prop_assert!(distance(&eval.open(&y).map_err(TestCaseError::fail)?, &expected) < 1e-12);

@@ -1,7 +1,8 @@
 //! Matrix products against plain ones.
 
-use girih_tiles::{Error, PlainTileTensor};
-use ndarray::{Array2, Ix2};
+use girih_he::{Auto, ClearEvaluator, Level};
+use girih_tiles::{Error, PlainTileTensor, TileTensor};
+use ndarray::{Array2, Axis, Ix2};
 use proptest::prelude::*;
 
 use crate::common::{ramp, shape};
@@ -75,6 +76,132 @@ fn a_batch_in_all_slots_needs_no_rotation() {
     assert!(distance(&eval.open(&y).unwrap(), &expected) < 1e-12);
 }
 
+/// The table of the documentation: shapes, products, rotations; one level each.
+#[test]
+fn arrangements_and_their_cost() {
+    for (left, right, dim, after, products, rotations) in [
+        (
+            "[100/32, 60/16]",
+            "[*/32, 60/16]",
+            1,
+            "[100/32, 1?/16]",
+            16,
+            16,
+        ),
+        (
+            "[100/32, 60/16]",
+            "[100/32, */16]",
+            0,
+            "[*/32, 60/16]",
+            16,
+            20,
+        ),
+        (
+            "[20/8, 30/8, */8]",
+            "[*/8, 30/8, 40/8]",
+            1,
+            "[20/8, 1?/8, 40/8]",
+            60,
+            45,
+        ),
+        (
+            "[30/8, 20/8, */8]",
+            "[30/8, */8, 40/8]",
+            0,
+            "[*/8, 20/8, 40/8]",
+            60,
+            45,
+        ),
+        // Four pairs of matrices, both encrypted, side by side.
+        (
+            "[30/8, 20/4, */4, 4/4]",
+            "[30/8, */4, 40/4, 4/4]",
+            0,
+            "[*/8, 20/4, 40/4, 4/4]",
+            200,
+            150,
+        ),
+        // A batch in all slots: no rotation.
+        (
+            "[30, 20, *, 512/512]",
+            "[30, *, 40, 512/512]",
+            0,
+            "[1, 20, 40, 512/512]",
+            24_000,
+            0,
+        ),
+    ] {
+        let (s, t) = (shape(left), shape(right));
+        let cost = s.contraction_cost(&t, &[dim]).unwrap();
+        assert_eq!(
+            (cost.products, cost.rotations, cost.levels),
+            (products, rotations, 1),
+            "{left}"
+        );
+        if products > 1000 {
+            continue;
+        }
+        let eval = Counting::new(s.slots());
+        let (u, v) = (ramp(&s).mapv(f64::sin), ramp(&t).mapv(f64::cos));
+        let (x, w) = (eval.tensor(&u, &s), eval.tensor(&v, &t));
+        let y = x.contract(&eval, &w, &[dim]).unwrap();
+        assert_eq!(y.shape().to_string(), after);
+        let c = eval.take();
+        assert_eq!(
+            (c.dot_terms, c.rotations, c.mul_plain),
+            (products, rotations, 0)
+        );
+        let expected = (&u * &v).sum_axis(Axis(dim)).insert_axis(Axis(dim));
+        assert!(distance(&eval.open(&y).unwrap(), &expected) < 1e-12);
+        // A constant costs the same, encoded when used or ahead.
+        let p = PlainTileTensor::try_new("w", &v.view(), &t).unwrap();
+        let z = x.contract_plain(&eval, &p, &[dim]).unwrap();
+        let ahead = x.contract_plain(&eval, &p.encode(&eval).unwrap(), &[dim]);
+        let c = eval.take();
+        assert_eq!((c.dot_terms, c.rotations), (2 * products, 2 * rotations));
+        for z in [z, ahead.unwrap()] {
+            assert!(distance(&eval.open(&z).unwrap(), &expected) < 1e-12);
+        }
+    }
+}
+
+/// Three matrices one after the other: the contracted dimension first, the result replicated there, as the next wants it.
+#[test]
+fn products_of_products_need_no_mask() {
+    let eval = Auto::new(ClearEvaluator::leveled(512, Level(2)));
+    let pack = |a: &Array2<f64>, sizes: [usize; 3], text: &str| {
+        let a = a.to_shape(sizes).unwrap().to_owned().into_dyn();
+        let encrypt = |v: &[f64]| Ok::<_, Error>(eval.inner().vector(v)?);
+        TileTensor::pack_with(&eval, &a.view(), &shape(text), encrypt).unwrap()
+    };
+    let (a, b, c) = (matrix(5, 9, 0.1), matrix(9, 7, 0.2), matrix(7, 6, 0.3));
+    let at = a.t().as_standard_layout().into_owned();
+    // [9, 5, *] · [9, *, 7] over dimension 0, then [*, 5, 7] · [6, *, 7] over dimension 2.
+    let x = pack(&at, [9, 5, 1], "[9/8, 5/8, */8]");
+    let y = x
+        .contract(&eval, &pack(&b, [9, 1, 7], "[9/8, */8, 7/8]"), &[0])
+        .unwrap();
+    assert_eq!(y.shape().to_string(), "[*/8, 5/8, 7/8]");
+    let ct = c.t().as_standard_layout().into_owned();
+    let z = y
+        .contract(&eval, &pack(&ct, [6, 1, 7], "[6/8, */8, 7/8]"), &[2])
+        .unwrap();
+    assert_eq!(z.shape().to_string(), "[6/8, 5/8, 1?/8]");
+    assert_eq!(eval.remaining(&z.tiles()[0]), 0);
+    let open = z
+        .unpack_with(|t| Ok::<_, Error>(t.values().to_vec()))
+        .unwrap();
+    let expected = a
+        .dot(&b)
+        .dot(&c)
+        .t()
+        .as_standard_layout()
+        .into_owned()
+        .insert_axis(Axis(2))
+        .into_dyn();
+    assert!(distance(&open, &expected) < 1e-12);
+}
+
 #[test]
 fn unknown_terms_are_refused() {
     let s = shape("[5/2, 6?/4]");
@@ -114,6 +241,13 @@ proptest! {
         let x = eval.tensor(&left.into_dyn(), &shape(&ls));
         let w = eval.tensor(&right.unwrap().into_dyn(), &shape(&rs));
         let y = x.contract(&eval, &w, &[dim]).unwrap();
+        let cost = shape(&ls).contraction_cost(&shape(&rs), &[dim]).unwrap();
+        let found = eval.take();
+        prop_assert_eq!((found.dot_terms, found.rotations, found.mul_plain), (cost.products, cost.rotations, 0));
+        // ⌈a/t⌉ ⌈b/t⌉ ⌈c/t⌉ products; log₂ t rotations for each tile of the result, if that many slots are used.
+        let [e, k, f] = if first { [a.div_ceil(t[1]), b.div_ceil(t[0]), c.div_ceil(t[2])] } else { [a.div_ceil(t[0]), b.div_ceil(t[1]), c.div_ceil(t[2])] };
+        prop_assert_eq!(cost.products, e * k * f);
+        prop_assert!(cost.rotations <= e * f * t[usize::from(!first)].ilog2() as usize);
         prop_assert_eq!(y.shape(), &shape(&ls).of_contraction(&shape(&rs), &[dim]).unwrap());
         if first { prop_assert!(y.shape().dims()[0].is_replicated()); }
         let open = eval.open(&y).map_err(TestCaseError::fail)?;

@@ -48,6 +48,13 @@ fn copies_cost_one_mask_where_something_is_unknown() {
             .unwrap();
         let c = eval.take();
         assert_eq!((c.rotations, c.mul_plain), (rotations, masks), "{before}");
+        let cost = s.replication_cost(dim).unwrap();
+        assert_eq!(
+            (cost.rotations, cost.products),
+            (rotations, masks),
+            "{before}"
+        );
+        assert_eq!(cost.levels, usize::from(masks > 0), "{before}");
         assert!(y.shape().dims()[dim].is_replicated());
         assert_eq!(eval.open(&y).unwrap(), ramp(&s));
     };

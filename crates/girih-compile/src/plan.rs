@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use girih_circuits::{LazyPrices, StepPrices};
 use girih_he::{HeProfile, Level, Primitive};
-use girih_nn::{Affine, ImageGrid, LinearPlan, PlacedMap, Placement, Strategy};
+use girih_nn::{Affine, ImageGrid, LinearPlan, PlacedMap, Placement, Strategy, Unplanned};
 
 use crate::network::{Network, StageId, StageKind, shift_of};
 use crate::{Error, Result};
@@ -50,7 +50,7 @@ struct Planner<'a> {
     /// Candidates of each group, by its first stage.
     candidates: BTreeMap<usize, Vec<Placement>>,
     /// Plans by stage, candidates of the sources' groups and own candidate.
-    cache: HashMap<(usize, Vec<usize>, usize), Option<LinearPlan>>,
+    cache: HashMap<(usize, Vec<usize>, usize), std::result::Result<LinearPlan, Unplanned>>,
 }
 
 impl<'a> Planner<'a> {
@@ -124,7 +124,7 @@ impl<'a> Planner<'a> {
     fn run(mut self) -> Result<PackingPlan> {
         let mut choice = self.shortest_path()?;
         let mut price = self
-            .price(&choice)
+            .price(&choice, f64::INFINITY)
             .ok_or_else(|| self.impossible(self.network.output()))?;
         for _ in 0..SWEEPS {
             let before = price;
@@ -133,7 +133,7 @@ impl<'a> Planner<'a> {
                 for c in 0..self.candidates[&g].len() {
                     let mut other = choice.clone();
                     other.insert(g, c);
-                    if let Some(p) = self.price(&other).filter(|p| *p < price) {
+                    if let Some(p) = self.price(&other, price).filter(|p| *p < price) {
                         (choice, price) = (other, p);
                     }
                 }
@@ -146,7 +146,7 @@ impl<'a> Planner<'a> {
             .map(|i| self.candidates[&self.group[i]][choice[&self.group[i]]].clone())
             .collect();
         let linear = (0..self.network.stages.len())
-            .map(|i| self.linear(i, &choice))
+            .map(|i| self.linear(i, &choice, f64::INFINITY))
             .collect();
         Ok(PackingPlan {
             placements,
@@ -199,10 +199,11 @@ impl<'a> Planner<'a> {
                                 continue;
                             };
                             let choice = BTreeMap::from([(from, s), (g, c)]);
+                            let at_most = slot.map_or(f64::INFINITY, |(p, _)| p - so_far);
                             let Some(plan) = (if single {
-                                self.linear(i, &choice)
+                                self.linear(i, &choice, at_most)
                             } else {
-                                self.linear_main(i, &only, main, &choice)
+                                self.linear_main(i, &only, main, &choice, at_most)
                             }) else {
                                 continue;
                             };
@@ -275,12 +276,12 @@ impl<'a> Planner<'a> {
     fn repair(&mut self, choice: &mut BTreeMap<usize, usize>) {
         for i in 0..self.network.stages.len() {
             let needs = matches!(&self.network.stages[i].kind, StageKind::Linear(m) if shift_of(m).is_none());
-            if needs && self.linear(i, choice).is_none() {
+            if needs && self.linear(i, choice, f64::INFINITY).is_none() {
                 let g = self.group[i];
                 for c in 0..self.candidates[&g].len() {
                     let mut other = choice.clone();
                     other.insert(g, c);
-                    if self.linear(i, &other).is_some() {
+                    if self.linear(i, &other, f64::INFINITY).is_some() {
                         *choice = other;
                         break;
                     }
@@ -296,6 +297,7 @@ impl<'a> Planner<'a> {
         only: &Affine<StageId>,
         main: StageId,
         choice: &BTreeMap<usize, usize>,
+        at_most: f64,
     ) -> Option<LinearPlan> {
         let own = &self.candidates[&self.group[i]][choice[&self.group[i]]];
         let source = &self.candidates[&self.group[main.0]][choice[&self.group[main.0]]];
@@ -304,11 +306,19 @@ impl<'a> Planner<'a> {
             &BTreeMap::from([(main, source)]),
             own,
             &self.prices(i),
+            at_most,
         )
+        .ok()
     }
 
-    /// The plan of an affine stage under a choice; `None` if there is none or the stage needs none.
-    fn linear(&mut self, i: usize, choice: &BTreeMap<usize, usize>) -> Option<LinearPlan> {
+    /// The plan of an affine stage under a choice; `None` if there is none, the stage needs none, or its products alone cost more
+    /// than `at_most`.
+    fn linear(
+        &mut self,
+        i: usize,
+        choice: &BTreeMap<usize, usize>,
+        at_most: f64,
+    ) -> Option<LinearPlan> {
         let StageKind::Linear(map) = &self.network.stages[i].kind else {
             return None;
         };
@@ -318,8 +328,10 @@ impl<'a> Planner<'a> {
         let sources: Vec<usize> = map.terms.keys().map(|s| choice[&self.group[s.0]]).collect();
         let own = choice[&self.group[i]];
         let key = (i, sources, own);
-        if let Some(found) = self.cache.get(&key) {
-            return found.clone();
+        match self.cache.get(&key) {
+            Some(Err(Unplanned::Dearer { products })) if *products <= at_most => {}
+            Some(known) => return known.clone().ok(),
+            None => {}
         }
         let placed: BTreeMap<StageId, &Placement> = map
             .terms
@@ -336,17 +348,20 @@ impl<'a> Planner<'a> {
             &placed,
             &self.candidates[&self.group[i]][own],
             &self.prices(i),
+            at_most,
         );
         self.cache.insert(key, found.clone());
-        found
+        found.ok()
     }
 
-    /// Seconds of the whole network under a choice.
-    fn price(&mut self, choice: &BTreeMap<usize, usize>) -> Option<f64> {
+    /// Seconds of the whole network under a choice; `None` if it is impossible or takes more than `at_most`.
+    fn price(&mut self, choice: &BTreeMap<usize, usize>, at_most: f64) -> Option<f64> {
         let mut total = 0.0;
         for i in 0..self.network.stages.len() {
             total += match &self.network.stages[i].kind {
-                StageKind::Linear(map) if shift_of(map).is_none() => self.linear(i, choice)?.price,
+                StageKind::Linear(map) if shift_of(map).is_none() => {
+                    self.linear(i, choice, at_most - total)?.price
+                }
                 _ => self.elementwise(i, choice[&self.group[i]]),
             };
         }
@@ -412,21 +427,39 @@ fn price_of(entry: Reached) -> f64 {
     entry.map_or(f64::INFINITY, |e| e.0)
 }
 
+/// The cheapest strategy, if its products alone do not cost more than `at_most`.
 fn best_strategy(
     map: &Affine<StageId>,
     sources: &BTreeMap<StageId, &Placement>,
     output: &Placement,
     prices: &StepPrices,
-) -> Option<LinearPlan> {
+    at_most: f64,
+) -> std::result::Result<LinearPlan, Unplanned> {
     let tiles: usize = sources.values().map(|s| s.tiles()).sum::<usize>() * output.tiles();
     if tiles.saturating_mul(output.units()) > PATTERN_LIMIT {
-        return None;
+        return Err(Unplanned::Impossible);
     }
-    let placed = PlacedMap::try_new(map, sources).ok()?;
-    [Strategy::Direct, Strategy::FoldOuter, Strategy::FoldInner]
-        .into_iter()
-        .filter_map(|s| placed.plan(output, s, prices))
-        .min_by(|a, b| a.price.total_cmp(&b.price))
+    let placed = PlacedMap::try_new(map, sources).map_err(|_| Unplanned::Impossible)?;
+    let (mut best, mut dearer) = (None, f64::INFINITY);
+    for strategy in [Strategy::Direct, Strategy::FoldOuter, Strategy::FoldInner] {
+        let found = placed.plan_within(output, strategy, prices, at_most);
+        if let Ok(plan) = &found
+            && best
+                .as_ref()
+                .is_none_or(|b: &LinearPlan| plan.price < b.price)
+        {
+            best = Some(plan.clone());
+        }
+        if let Err(Unplanned::Dearer { products }) = found {
+            dearer = dearer.min(products);
+        }
+    }
+    match best {
+        // What was not priced may be cheaper than a plan beyond the bound.
+        Some(plan) if plan.price <= at_most || plan.price <= dearer => Ok(plan),
+        _ if dearer < f64::INFINITY => Err(Unplanned::Dearer { products: dearer }),
+        _ => Err(Unplanned::Impossible),
+    }
 }
 
 /// Candidate placements of a tensor: consecutive units, and for images grids of several widths, gaps and interleavings.

@@ -13,7 +13,7 @@ mod window;
 
 pub use affine::Affine;
 pub use error::{Error, Result};
-pub use linear::{LinearLayer, LinearPlan, PlacedMap, Strategy};
+pub use linear::{LinearLayer, LinearPlan, PlacedMap, Strategy, Unplanned};
 pub use matrix::{DenseMatrix, Matrix};
 pub use placement::{ImageGrid, Place, Placement};
 pub use sparse::Sparse;

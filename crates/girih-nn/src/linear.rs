@@ -19,7 +19,7 @@ use girih_circuits::{LinearTransform, Pattern, StepCounts, StepPrices, Steps, We
 use girih_he::{ConstantValues, Evaluator, Rotation};
 
 use crate::{Affine, Error, Matrix, Placement, Result};
-use classes::classes;
+use classes::{all_pairs, classes};
 use computed::{ComputedDiagonals, Inverse, Source};
 
 mod classes;
@@ -58,6 +58,18 @@ pub struct LinearPlan {
     pub folds: Vec<Vec<usize>>,
     /// Price in the unit of the prices given.
     pub price: f64,
+}
+
+/// Why a map has no plan.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Unplanned {
+    /// Placement and strategy do not go together.
+    Impossible,
+    /// The products alone cost more than was allowed.
+    Dearer {
+        /// Their price.
+        products: f64,
+    },
 }
 
 /// One term of a placed matrix: result `(tile, unit)`, source `(tile, distance)`, value.
@@ -188,17 +200,20 @@ impl<'a, K: Ord + Copy> PlacedMap<'a, K> {
         prices: &StepPrices,
     ) -> Option<LinearPlan> {
         self.plan_within(output, strategy, prices, f64::INFINITY)
+            .ok()
     }
 
-    /// [`plan`](Self::plan), or `None` where the products alone cost more than `at_most`.
-    #[must_use]
+    /// [`plan`](Self::plan), unless the products alone cost more than `at_most`.
+    ///
+    /// # Errors
+    /// Why there is no plan.
     pub fn plan_within(
         &self,
         output: &Placement,
         strategy: Strategy,
         prices: &StepPrices,
         at_most: f64,
-    ) -> Option<LinearPlan> {
+    ) -> std::result::Result<LinearPlan, Unplanned> {
         let possible = match strategy {
             Strategy::Direct => output.period() >= self.span,
             Strategy::FoldOuter => output.period() < self.span,
@@ -210,18 +225,21 @@ impl<'a, K: Ord + Copy> PlacedMap<'a, K> {
             }
         };
         if !possible || output.features() != self.rows() {
-            return None;
+            return Err(Unplanned::Impossible);
         }
         let diagonals = match self.spelled_out {
             true => self.occupied(output, strategy),
-            false => self.occupied_by_structure(output, strategy)?,
+            false => self
+                .occupied_by_structure(output, strategy)
+                .ok_or(Unplanned::Impossible)?,
         };
-        if diagonals.len() as f64 * prices.product > at_most {
-            return None;
+        let products = diagonals.len() as f64 * prices.product;
+        if products > at_most {
+            return Err(Unplanned::Dearer { products });
         }
         let (steps, counts) = Pattern { diagonals }.best_steps(self.units, prices);
         if counts.outputs < output.tiles() {
-            return None;
+            return Err(Unplanned::Impossible);
         }
         let folds = match strategy {
             Strategy::Direct => Vec::new(),
@@ -234,7 +252,7 @@ impl<'a, K: Ord + Copy> PlacedMap<'a, K> {
             .sum::<f64>()
             * output.tiles() as f64;
         let price = counts.price(prices) + fold_price;
-        Some(LinearPlan {
+        Ok(LinearPlan {
             output: output.clone(),
             strategy,
             steps,
@@ -273,26 +291,25 @@ impl<'a, K: Ord + Copy> PlacedMap<'a, K> {
                     let place = |(to, from, d)| (to, first + from, reach.distance(d));
                     found.extend(classes.into_iter().map(place));
                 }
-                matrix => {
-                    let tiles = placement.tiles();
-                    let mut seen = vec![false; output.tiles() * tiles * self.units];
-                    let mut see = |row: usize, col: usize| {
-                        let (p, q) = (output.place(row), placement.place(col));
-                        let distance = reach.distance(q.unit as isize - p.unit as isize);
-                        let at = p.tile as usize * tiles + q.tile as usize;
-                        seen[at * self.units + distance] = true;
-                    };
-                    match matrix {
-                        Matrix::Sparse(entries) => (0..entries.rows())
-                            .for_each(|r| entries.row(r).for_each(|(c, _)| see(r, c))),
-                        _ => (0..matrix.rows())
-                            .for_each(|r| (0..matrix.cols()).for_each(|c| see(r, c))),
+                Matrix::Dense(_) => {
+                    let classes = all_pairs(placement, output);
+                    let place = |(to, from, d)| (to, first + from, reach.distance(d));
+                    found.extend(classes.into_iter().map(place));
+                }
+                Matrix::Sparse(entries) => {
+                    for row in 0..entries.rows() {
+                        let p = output.place(row);
+                        found.extend(entries.row(row).map(|(col, _)| {
+                            let q = placement.place(col);
+                            let distance = reach.distance(q.unit as isize - p.unit as isize);
+                            (p.tile as usize, first + q.tile as usize, distance)
+                        }));
+                        // Entries of neighbouring rows mostly share their diagonals.
+                        if found.len() > SPELLED_OUT {
+                            found.sort_unstable();
+                            found.dedup();
+                        }
                     }
-                    let places = seen.iter().enumerate().filter(|(_, s)| **s);
-                    found.extend(places.map(|(i, _)| {
-                        let (at, distance) = (i / self.units, i % self.units);
-                        (at / tiles, first + at % tiles, distance)
-                    }));
                 }
             }
         }

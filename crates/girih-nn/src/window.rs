@@ -152,7 +152,10 @@ impl WindowMatrix {
     }
 
     fn per_group(&self) -> usize {
-        self.input[0] / self.groups
+        match self.groups {
+            1 => self.input[0],
+            groups => self.input[0] / groups,
+        }
     }
 
     /// The channels that a filter reads.
@@ -206,10 +209,13 @@ impl WindowMatrix {
     /// The entry between `[filter, y, x]` and `[channel, y, x]`.
     #[must_use]
     pub fn at(&self, to: [usize; 3], from: [usize; 3]) -> f64 {
-        let channels = self.channels_of(to[0]);
-        if !channels.contains(&from[0]) {
-            return 0.0;
-        }
+        let channel = match self.groups {
+            1 => from[0],
+            _ => match from[0].checked_sub(self.channels_of(to[0]).start) {
+                Some(channel) if channel < self.per_group() => channel,
+                _ => return 0.0,
+            },
+        };
         let taps = (
             self.window.tap(0, to[1], from[1]),
             self.window.tap(1, to[2], from[2]),
@@ -218,7 +224,7 @@ impl WindowMatrix {
             return 0.0;
         };
         let [kernel_height, kernel_width] = self.window.kernel;
-        let plane = to[0] * self.per_group() + from[0] - channels.start;
+        let plane = to[0] * self.per_group() + channel;
         self.weight[(plane * kernel_height + ky) * kernel_width + kx]
     }
 

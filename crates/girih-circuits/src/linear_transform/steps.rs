@@ -1,6 +1,6 @@
 //! Baby and giant steps: how rotations are shared, and what that costs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// How the steps of a transform are evaluated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -124,47 +124,7 @@ impl Pattern {
     /// Counts under given steps.
     #[must_use]
     pub fn counts(&self, slots: usize, steps: Steps) -> StepCounts {
-        // But for single hoisting, baby steps belong to one output.
-        let mut babies = BTreeSet::new();
-        let mut giants: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
-        for &(output, input, r) in &self.diagonals {
-            let (giant, baby) = steps.split(r, slots);
-            if baby != 0 {
-                let owner = match steps.hoisting {
-                    Hoisting::Double | Hoisting::Horner => output,
-                    Hoisting::Single => 0,
-                };
-                babies.insert((owner, input, baby));
-            }
-            giants.entry(output).or_default().insert(giant);
-        }
-        let decomposed: BTreeSet<_> = babies.iter().map(|b| (b.0, b.1)).collect();
-        let mut keys: BTreeSet<usize> = babies.iter().map(|b| b.2).collect();
-        let turns: usize = match steps.hoisting {
-            Hoisting::Single | Hoisting::Double => {
-                let moving = giants.values().flatten().filter(|g| **g != 0);
-                keys.extend(moving.clone());
-                moving.count()
-            }
-            Hoisting::Horner => giants
-                .values()
-                .map(|giants| {
-                    let chain = HornerChain::new(giants, steps.giant, slots);
-                    keys.extend((chain.length > 0).then_some(steps.giant % slots));
-                    keys.extend((chain.first > 0).then_some(chain.first));
-                    chain.length + usize::from(chain.first > 0)
-                })
-                .sum(),
-        };
-        StepCounts {
-            hoisting: steps.hoisting,
-            decompositions: decomposed.len(),
-            babies: babies.len(),
-            giants: turns,
-            products: self.diagonals.len(),
-            outputs: giants.len(),
-            keys: keys.len(),
-        }
+        Counter::new(self, slots).counts(steps)
     }
 
     /// The cheapest steps and their counts, over all powers of two, centred or not, and every hoisting that has a
@@ -174,6 +134,7 @@ impl Pattern {
         let mut hoistings = vec![Hoisting::Single];
         hoistings.extend(prices.lazy.map(|_| Hoisting::Double));
         hoistings.extend((prices.key > 0.0).then_some(Hoisting::Horner));
+        let mut counter = Counter::new(self, slots);
         let mut best = None;
         let mut giant = 1;
         while giant <= slots {
@@ -187,7 +148,7 @@ impl Pattern {
                         centred,
                         hoisting,
                     };
-                    let counts = self.counts(slots, steps);
+                    let counts = counter.counts(steps);
                     let price = counts.price(prices);
                     if best.is_none_or(|(p, _, _)| price < p) {
                         best = Some((price, steps, counts));
@@ -206,6 +167,108 @@ impl Pattern {
             StepCounts::default(),
         ));
         (steps, counts)
+    }
+}
+
+/// Counts a pattern under one choice of steps after the other.
+struct Counter<'a> {
+    diagonals: &'a [(usize, usize, usize)],
+    slots: usize,
+    /// Babies of every input, giants and keys.
+    babies: Marks,
+    decomposed: Marks,
+    giants: Marks,
+    keys: Marks,
+}
+
+impl<'a> Counter<'a> {
+    fn new(pattern: &'a Pattern, slots: usize) -> Self {
+        let inputs = pattern.diagonals.iter().map(|d| d.1 + 1).max().unwrap_or(0);
+        Counter {
+            diagonals: &pattern.diagonals,
+            slots,
+            babies: Marks::new(inputs * slots),
+            decomposed: Marks::new(inputs),
+            giants: Marks::new(slots),
+            keys: Marks::new(slots),
+        }
+    }
+
+    fn counts(&mut self, steps: Steps) -> StepCounts {
+        let slots = self.slots;
+        let mut counts = StepCounts {
+            hoisting: steps.hoisting,
+            products: self.diagonals.len(),
+            ..StepCounts::default()
+        };
+        self.babies.clear();
+        self.decomposed.clear();
+        self.keys.clear();
+        for of_output in self.diagonals.chunk_by(|a, b| a.0 == b.0) {
+            if steps.hoisting != Hoisting::Single {
+                // Baby steps belong to one output.
+                self.babies.clear();
+                self.decomposed.clear();
+            }
+            self.giants.clear();
+            let mut chain = BTreeSet::new();
+            for &(_, input, r) in of_output {
+                let (giant, baby) = steps.split(r, slots);
+                if baby != 0 && self.babies.mark(input * slots + baby) {
+                    counts.babies += 1;
+                    counts.decompositions += usize::from(self.decomposed.mark(input));
+                    counts.keys += usize::from(self.keys.mark(baby));
+                }
+                if self.giants.mark(giant) {
+                    match steps.hoisting {
+                        Hoisting::Horner => {
+                            chain.insert(giant);
+                        }
+                        Hoisting::Single | Hoisting::Double if giant != 0 => {
+                            counts.giants += 1;
+                            counts.keys += usize::from(self.keys.mark(giant));
+                        }
+                        Hoisting::Single | Hoisting::Double => {}
+                    }
+                }
+            }
+            if steps.hoisting == Hoisting::Horner {
+                let chain = HornerChain::new(&chain, steps.giant, slots);
+                if chain.length > 0 {
+                    counts.keys += usize::from(self.keys.mark(steps.giant % slots));
+                }
+                if chain.first > 0 {
+                    counts.keys += usize::from(self.keys.mark(chain.first));
+                }
+                counts.giants += chain.length + usize::from(chain.first > 0);
+            }
+            counts.outputs += 1;
+        }
+        counts
+    }
+}
+
+/// A set of small numbers that is emptied in no time.
+struct Marks {
+    marked: Vec<u32>,
+    now: u32,
+}
+
+impl Marks {
+    fn new(size: usize) -> Self {
+        Marks {
+            marked: vec![0; size],
+            now: 0,
+        }
+    }
+
+    fn clear(&mut self) {
+        self.now += 1;
+    }
+
+    /// Whether `at` was not in the set before.
+    fn mark(&mut self, at: usize) -> bool {
+        std::mem::replace(&mut self.marked[at], self.now) != self.now
     }
 }
 

@@ -1,4 +1,4 @@
-//! The diagonals that a convolution occupies, without its entries.
+//! The diagonals that a convolution or a dense matrix occupies, without its entries.
 //!
 //! On tile tensors the place of a pixel is a sum: `place(c, y, x) = A(c) + B(y) + C(x)` in tiles and in units. So is the
 //! difference between the places of a pixel and of the pixel under a tap, and the set of all differences is the sum of three
@@ -46,6 +46,37 @@ impl Summands {
         });
         whole.then_some(Summands(summands))
     }
+}
+
+/// The places of all pairs of features, differences modulo the period of the source.
+pub(super) fn all_pairs(source: &Placement, result: &Placement) -> Vec<Class> {
+    let own = source.period();
+    let mut units = vec![vec![false; own]; source.tiles()];
+    for place in source.places() {
+        units[place.tile as usize][place.unit as usize] = true;
+    }
+    let mut found = vec![vec![false; own]; result.tiles() * source.tiles()];
+    let mut known: HashSet<(u32, usize)> = HashSet::new();
+    for place in result.places() {
+        let turn = place.unit as usize % own;
+        if !known.insert((place.tile, turn)) {
+            continue;
+        }
+        // The differences of one row are the units of the source, turned.
+        for (from, units) in units.iter().enumerate() {
+            let seen = &mut found[place.tile as usize * source.tiles() + from];
+            let (head, tail) = units.split_at(turn);
+            let (start, end) = seen.split_at_mut(own - turn);
+            start.iter_mut().zip(tail).for_each(|(s, u)| *s |= u);
+            end.iter_mut().zip(head).for_each(|(s, u)| *s |= u);
+        }
+    }
+    let pairs = found.iter().enumerate().flat_map(|(at, seen)| {
+        let differences = seen.iter().enumerate().filter(|(_, s)| **s);
+        let (to, from) = (at / source.tiles(), at % source.tiles());
+        differences.map(move |(d, _)| (to, from, d as isize))
+    });
+    pairs.collect()
 }
 
 /// The places of all entries of a convolution; `None` if a placement is not a sum.

@@ -28,6 +28,62 @@ pub(super) struct Source {
     pub(super) inverse: Inverse,
 }
 
+impl Source {
+    /// Calls `f` with the value between the features of every pair of places, those without a feature or with the value zero
+    /// left out.
+    fn for_each_value(
+        &self,
+        rows: &[u32],
+        cols: &[u32],
+        meeting: impl Iterator<Item = (usize, usize, usize)>,
+        mut f: impl FnMut(usize, f64),
+    ) {
+        let features = meeting.filter_map(|(unit, row, col)| {
+            let (row, col) = (*rows.get(row)?, *cols.get(col)?);
+            (row != EMPTY && col != EMPTY).then_some((unit, row as usize, col as usize))
+        });
+        match &self.matrix {
+            Matrix::Window(m) => {
+                let (to, from) = (Pixels::of(m.output()), Pixels::of(m.input()));
+                features.for_each(|(unit, row, col)| f(unit, m.at(to.split(row), from.split(col))));
+            }
+            m => features.for_each(|(unit, row, col)| f(unit, m.get(row, col))),
+        }
+    }
+}
+
+/// Splits features into coordinates without dividing: `⌊n / d⌋ = ⌊n m / 2^64⌋` for `m = ⌈2^64 / d⌉` and `n, d < 2^32`
+/// (Lemire, Kaser, Kurz, "Faster remainder by direct computation", 2019).
+struct Pixels {
+    area: usize,
+    width: usize,
+    per_area: u64,
+    per_width: u64,
+}
+
+impl Pixels {
+    fn of([_, height, width]: [usize; 3]) -> Pixels {
+        let inverse = |d: usize| (u64::MAX / d as u64).wrapping_add(1);
+        Pixels {
+            area: height * width,
+            width,
+            per_area: inverse(height * width),
+            per_width: inverse(width),
+        }
+    }
+
+    fn split(&self, feature: usize) -> [usize; 3] {
+        let divided = |n: usize, d: usize, inverse: u64| match d {
+            1 => n,
+            _ => ((n as u128 * u128::from(inverse)) >> 64) as usize,
+        };
+        let channel = divided(feature, self.area, self.per_area);
+        let pixel = feature - channel * self.area;
+        let row = divided(pixel, self.width, self.per_width);
+        [channel, row, pixel - row * self.width]
+    }
+}
+
 /// The features of a placement by tile and unit.
 pub(super) struct Inverse {
     units: usize,
@@ -79,19 +135,33 @@ impl ConstantSource for ComputedDiagonals {
             span: self.span,
         };
         let mut slots = vec![0.0; self.output.units * self.batch];
-        for unit in 0..self.output.units {
-            let Some((row, col)) = reach.meets(unit, distance) else {
-                continue;
-            };
-            if let (Some(&row), Some(&col)) = (rows.get(row), cols.get(col))
-                && row != EMPTY
-                && col != EMPTY
-            {
-                let value = source.matrix.get(row as usize, col as usize);
-                let at = unit * self.batch;
-                slots[at..at + self.batch].fill(value);
+        let meeting = (0..self.output.units).filter_map(|unit| {
+            let (row, col) = reach.meets(unit, distance)?;
+            Some((unit, row, col))
+        });
+        let batch = self.batch;
+        source.for_each_value(rows, cols, meeting, |unit, value| {
+            slots[unit * batch..(unit + 1) * batch].fill(value);
+        });
+        slots
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn features_are_split_without_division(
+            channels in 1..3000usize, height in 1..600usize, width in 1..600usize, at in 0.0..1.0f64,
+        ) {
+            let count = channels * height * width;
+            for feature in [0, (at * count as f64) as usize, count - 1] {
+                let expected = crate::window::split(feature, [channels, height, width]);
+                prop_assert_eq!(Pixels::of([channels, height, width]).split(feature), expected);
             }
         }
-        slots
     }
 }

@@ -27,6 +27,9 @@ pub struct PackingPlan {
 /// Sweeps over the stages after the shortest path.
 const SWEEPS: usize = 3;
 
+/// Candidates that are reached at so many times the price of the cheapest one are not looked into.
+const HOPELESS: f64 = 16.0;
+
 /// Most elements of slot space that a candidate may spread one stage's pattern over.
 const PATTERN_LIMIT: usize = 1 << 26;
 
@@ -193,13 +196,18 @@ impl<'a> Planner<'a> {
                     let mut only = map.clone();
                     only.terms.retain(|k, _| *k == main);
                     let mut row = vec![None; count];
+                    let mut least = f64::INFINITY;
                     for (c, slot) in row.iter_mut().enumerate() {
                         for s in 0..self.candidates[&from].len() {
                             let Some((so_far, _)) = best.get(&from).and_then(|b| b[s]) else {
                                 continue;
                             };
                             let choice = BTreeMap::from([(from, s), (g, c)]);
-                            let at_most = slot.map_or(f64::INFINITY, |(p, _)| p - so_far);
+                            let known = slot.map_or(f64::INFINITY, |(p, _)| p);
+                            let at_most = known.min(HOPELESS * least) - so_far;
+                            if at_most <= 0.0 {
+                                continue;
+                            }
                             let Some(plan) = (if single {
                                 self.linear(i, &choice, at_most)
                             } else {
@@ -210,6 +218,7 @@ impl<'a> Planner<'a> {
                             let total = so_far + plan.price;
                             if slot.is_none_or(|(p, _)| total < p) {
                                 *slot = Some((total, Some((from, s))));
+                                least = least.min(total);
                             }
                         }
                     }

@@ -219,6 +219,30 @@ impl Evaluator for ClearEvaluator {
         self.own("conjugate", a)?;
         Ok(a.clone())
     }
+
+    /// Without the products one by one.
+    fn dot_plain(&self, terms: &[(&ClearVector, &Arc<[f64]>)]) -> Result<ClearVector> {
+        let mut state: Option<State> = None;
+        let mut values = vec![0.0; self.slots];
+        for (a, p) in terms {
+            let product = self.state(a, || rules::product_plain("dot_plain", a.state))?;
+            state = Some(match state {
+                Some(sum) => self.state(a, || rules::sum("dot_plain", sum, product))?,
+                None => product,
+            });
+            let factors = self
+                .own("dot_plain", a)?
+                .iter()
+                .zip(self.plain("dot_plain", p)?);
+            for (sum, (x, y)) in values.iter_mut().zip(factors) {
+                *sum += x * y;
+            }
+        }
+        Ok(ClearVector {
+            values: values.into(),
+            state: state.ok_or(Error::EmptySum { op: "dot_plain" })?,
+        })
+    }
 }
 
 impl Leveled for ClearEvaluator {

@@ -365,6 +365,34 @@ impl Evaluator for NoiseEvaluator {
     }
 
     /// Relinearised once: one key switch for the whole sum.
+    /// Without the products one by one.
+    fn dot_plain(&self, terms: &[(&NoisyVector, &Arc<[f64]>)]) -> Result<NoisyVector> {
+        let mut state = None;
+        let mut values = vec![0.0; self.profile.slots];
+        let mut variance = vec![0.0; self.profile.slots];
+        for (a, p) in terms {
+            let product = rules::product_plain("dot_plain", a.state)?;
+            state = Some(match state {
+                Some(sum) => rules::sum("dot_plain", sum, product)?,
+                None => product,
+            });
+            self.own("dot_plain", a)?;
+            self.plain("dot_plain", p)?;
+            let rounding = self.variance_of(self.profile.noise.encoding, a.state);
+            let sums = values.iter_mut().zip(&mut variance);
+            let factors = a.values.iter().zip(&*a.variance).zip(&***p);
+            for ((value, variance), ((x, v), y)) in sums.zip(factors) {
+                *value += x * y;
+                *variance += y * y * v + (x * x + v) * rounding;
+            }
+        }
+        Ok(NoisyVector {
+            values: values.into(),
+            variance: variance.into(),
+            state: state.ok_or(Error::EmptySum { op: "dot_plain" })?,
+        })
+    }
+
     fn dot(&self, terms: &[(&NoisyVector, &NoisyVector)]) -> Result<NoisyVector> {
         let sum = self.tensors("dot", terms)?;
         self.plus_variance("dot", &sum, self.key_switch(sum.state), sum.state)

@@ -36,9 +36,15 @@ pub enum Strategy {
     FoldInner,
 }
 
-/// Matrices with more entries in all are not spelled out: their diagonals are found by the structure of their places and
-/// computed when they are asked for.
+/// Maps with more entries are not walked through: their diagonals are found by the structure of matrices and places, and computed
+/// when they are asked for.
 const SPELLED_OUT: usize = 1 << 22;
+
+/// Transforms with more slots in all their diagonals do not store them.
+const MOST_STORED: usize = 1 << 23;
+
+/// Maps with more diagonals are not planned.
+const MOST_DIAGONALS: usize = 1 << 21;
 
 /// Terms of one rotate-and-add step: four halve the number of key-switch decompositions of two.
 const FOLD_RADIX: usize = 4;
@@ -81,6 +87,50 @@ struct Entry {
     value: f64,
 }
 
+/// The diagonals of a map, if they could be found.
+#[derive(Debug, PartialEq)]
+enum Found {
+    /// All of them, sorted.
+    All(Vec<(usize, usize, usize)>),
+    /// More than were asked for.
+    TooMany,
+    /// Places or matrices lack the structure.
+    Unstructured,
+}
+
+/// A set of diagonals.
+struct Seen {
+    marked: Vec<bool>,
+    inputs: usize,
+    units: usize,
+    count: usize,
+}
+
+impl Seen {
+    fn new(outputs: usize, inputs: usize, units: usize) -> Self {
+        Seen {
+            marked: vec![false; outputs * inputs * units],
+            inputs,
+            units,
+            count: 0,
+        }
+    }
+
+    fn mark(&mut self, output: usize, input: usize, distance: usize) {
+        let at = (output * self.inputs + input) * self.units + distance;
+        self.count += usize::from(!std::mem::replace(&mut self.marked[at], true));
+    }
+
+    /// Output tile, input tile and distance, sorted.
+    fn all(&self) -> Vec<(usize, usize, usize)> {
+        let (units, inputs) = (self.units, self.inputs);
+        let marked = self.marked.iter().enumerate().filter(|(_, m)| **m);
+        marked
+            .map(|(i, _)| (i / units / inputs, i / units % inputs, i % units))
+            .collect()
+    }
+}
+
 /// Which places of one source and of the result meet under a strategy.
 #[derive(Clone, Copy, Debug)]
 struct Reach {
@@ -98,7 +148,8 @@ struct Reach {
 impl Reach {
     /// The distance on whose diagonal an entry lies, from the unit of its source less that of its result.
     fn distance(&self, difference: isize) -> usize {
-        let modulo = |m: usize| difference.rem_euclid(m as isize) as usize;
+        // Periods are powers of two.
+        let modulo = |m: usize| difference as usize & (m - 1);
         match self.strategy {
             Strategy::FoldInner => 0,
             Strategy::FoldOuter if self.own >= self.period => modulo(self.period),
@@ -227,11 +278,14 @@ impl<'a, K: Ord + Copy> PlacedMap<'a, K> {
         if !possible || output.features() != self.rows() {
             return Err(Unplanned::Impossible);
         }
-        let diagonals = match self.spelled_out {
-            true => self.occupied(output, strategy),
-            false => self
-                .occupied_by_structure(output, strategy)
-                .ok_or(Unplanned::Impossible)?,
+        let most = (at_most / prices.product).min(MOST_DIAGONALS as f64) as usize;
+        let diagonals = match self.diagonals(output, strategy, most) {
+            Found::All(diagonals) => diagonals,
+            Found::TooMany if most < MOST_DIAGONALS => {
+                let products = (most + 1) as f64 * prices.product;
+                return Err(Unplanned::Dearer { products });
+            }
+            Found::TooMany | Found::Unstructured => return Err(Unplanned::Impossible),
         };
         let products = diagonals.len() as f64 * prices.product;
         if products > at_most {
@@ -262,60 +316,66 @@ impl<'a, K: Ord + Copy> PlacedMap<'a, K> {
         })
     }
 
-    /// Output tile, input tile and distance of every entry, sorted.
-    fn occupied(&self, output: &Placement, strategy: Strategy) -> Vec<(usize, usize, usize)> {
-        let mut seen = vec![false; output.tiles() * self.inputs * self.units];
-        self.for_each_entry(output, strategy, |e| {
-            seen[(e.output * self.inputs + e.input) * self.units + e.distance] = true;
-        });
-        let places = seen.iter().enumerate().filter(|(_, s)| **s);
-        let (units, inputs) = (self.units, self.inputs);
-        places
-            .map(|(i, _)| (i / units / inputs, i / units % inputs, i % units))
-            .collect()
+    /// Output tile, input tile and distance of every entry, sorted, if there are at most so many.
+    fn diagonals(&self, output: &Placement, strategy: Strategy, most: usize) -> Found {
+        if !self.spelled_out {
+            return self.occupied_by_structure(output, strategy, most);
+        }
+        match self.occupied(output, strategy) {
+            diagonals if diagonals.len() > most => Found::TooMany,
+            diagonals => Found::All(diagonals),
+        }
     }
 
-    /// [`occupied`](Self::occupied) by the structure of matrices and places, entries that happen to be zero included; `None` if
-    /// they have none.
-    fn occupied_by_structure(
-        &self,
-        output: &Placement,
-        strategy: Strategy,
-    ) -> Option<Vec<(usize, usize, usize)>> {
-        let mut found = Vec::new();
+    /// Output tile, input tile and distance of every entry, sorted.
+    fn occupied(&self, output: &Placement, strategy: Strategy) -> Vec<(usize, usize, usize)> {
+        let mut seen = Seen::new(output.tiles(), self.inputs, self.units);
+        self.for_each_entry(output, strategy, |e| {
+            seen.mark(e.output, e.input, e.distance);
+        });
+        seen.all()
+    }
+
+    /// [`occupied`](Self::occupied) by the structure of matrices and places, entries that happen to be zero included.
+    fn occupied_by_structure(&self, output: &Placement, strategy: Strategy, most: usize) -> Found {
+        let mut seen = Seen::new(output.tiles(), self.inputs, self.units);
         for (placement, first, key) in &self.sources {
             let reach = self.reach(placement, output, strategy);
             match &self.map.terms[key] {
                 Matrix::Window(matrix) => {
-                    let classes = classes(matrix, placement, output)?;
-                    let place = |(to, from, d)| (to, first + from, reach.distance(d));
-                    found.extend(classes.into_iter().map(place));
+                    let Some([channels, pixels]) = classes(matrix, placement, output) else {
+                        return Found::Unstructured;
+                    };
+                    for a in &channels {
+                        for b in &pixels {
+                            seen.mark(a.0 + b.0, first + a.1 + b.1, reach.distance(a.2 + b.2));
+                        }
+                        if seen.count > most {
+                            return Found::TooMany;
+                        }
+                    }
                 }
                 Matrix::Dense(_) => {
-                    let classes = all_pairs(placement, output);
-                    let place = |(to, from, d)| (to, first + from, reach.distance(d));
-                    found.extend(classes.into_iter().map(place));
+                    for (to, from, difference) in all_pairs(placement, output) {
+                        seen.mark(to, first + from, reach.distance(difference));
+                    }
                 }
                 Matrix::Sparse(entries) => {
                     for row in 0..entries.rows() {
                         let p = output.place(row);
-                        found.extend(entries.row(row).map(|(col, _)| {
+                        for (col, _) in entries.row(row) {
                             let q = placement.place(col);
                             let distance = reach.distance(q.unit as isize - p.unit as isize);
-                            (p.tile as usize, first + q.tile as usize, distance)
-                        }));
-                        // Entries of neighbouring rows mostly share their diagonals.
-                        if found.len() > SPELLED_OUT {
-                            found.sort_unstable();
-                            found.dedup();
+                            seen.mark(p.tile as usize, first + q.tile as usize, distance);
                         }
                     }
                 }
             }
         }
-        found.sort_unstable();
-        found.dedup();
-        Some(found)
+        match seen.count > most {
+            true => Found::TooMany,
+            false => Found::All(seen.all()),
+        }
     }
 
     fn reach(&self, source: &Placement, output: &Placement, strategy: Strategy) -> Reach {
@@ -332,9 +392,13 @@ impl<'a, K: Ord + Copy> PlacedMap<'a, K> {
     #[must_use]
     pub fn build(&self, plan: &LinearPlan) -> LinearLayer {
         let output = &plan.output;
-        let transform = match self.spelled_out {
+        let diagonals = match self.diagonals(output, plan.strategy, MOST_DIAGONALS) {
+            Found::All(diagonals) => diagonals,
+            Found::TooMany | Found::Unstructured => Vec::new(),
+        };
+        let transform = match diagonals.len() * output.slots() <= MOST_STORED && self.spelled_out {
             true => self.stored(plan),
-            false => self.computed(plan),
+            false => self.computed(plan, diagonals),
         };
         let bias = self.map.bias.iter().any(|&b| b != 0.0).then(|| {
             let samples = vec![self.map.bias.as_slice(); self.batch];
@@ -385,11 +449,12 @@ impl<'a, K: Ord + Copy> PlacedMap<'a, K> {
     }
 
     /// The transform whose diagonals are computed when they are asked for.
-    fn computed(&self, plan: &LinearPlan) -> LinearTransform {
+    fn computed(
+        &self,
+        plan: &LinearPlan,
+        diagonals: Vec<(usize, usize, usize)>,
+    ) -> LinearTransform {
         let output = &plan.output;
-        let diagonals = self
-            .occupied_by_structure(output, plan.strategy)
-            .unwrap_or_default();
         let source = |(placement, first, key): &(&Placement, usize, K)| Source {
             matrix: self.map.terms[key].clone(),
             first: *first,
@@ -530,12 +595,16 @@ mod tests {
         strategy: Strategy,
     ) -> Option<LinearPlan> {
         let placements: BTreeMap<u8, &Placement> = sources.iter().map(|(k, p)| (*k, p)).collect();
-        let mut placed = PlacedMap::try_new(map, &placements).expect("sources fit");
+        let placed = PlacedMap::try_new(map, &placements).expect("sources fit");
         let plan = placed.plan(output, strategy, &PRICES)?;
         let layer = placed.build(&plan);
-        placed.spelled_out = false;
-        if let Some(same) = placed.plan(output, strategy, &PRICES) {
-            compare(&layer, &placed.build(&same));
+        for found in [
+            placed.diagonals(output, strategy, usize::MAX),
+            placed.occupied_by_structure(output, strategy, usize::MAX),
+        ] {
+            if let Found::All(diagonals) = found {
+                compare(&layer.transform, &placed.computed(&plan, diagonals));
+            }
         }
         let (slots, batch) = (output.slots(), output.batch());
         let eval = ClearEvaluator::unlimited(slots);
@@ -590,8 +659,7 @@ mod tests {
     }
 
     /// Computed diagonals are the stored ones; those that are not stored are zero.
-    fn compare(stored: &LinearLayer, computed: &LinearLayer) {
-        let (stored, computed) = (stored.transform(), computed.transform());
+    fn compare(stored: &LinearTransform, computed: &LinearTransform) {
         for (key, values) in stored.diagonals() {
             let found = computed.diagonals().find(|d| d.0 == key);
             assert_eq!(found.map(|d| d.1.slots()), Some(values.slots()), "{key:?}");
@@ -659,30 +727,31 @@ mod tests {
     }
 
     proptest! {
-        /// The diagonals by structure are those of the entries, for convolutions on all kinds of grids.
-        #[test]
-        fn convolutions_are_found_by_their_structure(
-            from in grid(), to in grid(), size in 2..6usize, stride in 1..3usize, pad in 0..2usize,
-            channels in 1..6usize, filters in 1..6usize, batch in 0..2u32,
-        ) {
-            let window = Window { kernel: [2, 2], stride: [stride; 2], pad: [pad, 1, 0, pad], ..Window::default() };
-            let weight: Vec<f64> = (0..4 * channels * filters).map(|i| (i % 7) as f64 + 1.0).collect();
-            let matrix = maps::conv2d([channels, size, size], &weight, filters, 1, window).expect("shapes fit");
-            let Matrix::Window(convolution) = &matrix else { unreachable!("a convolution") };
-            let source = Placement::image(convolution.input(), from, 256, 1 << batch);
-            let output = Placement::image(convolution.output(), to, 256, 1 << batch);
-            if let (Some(source), Some(output)) = (source, output) {
-                let map = affine(matrix);
-                let plans = [Strategy::Direct, Strategy::FoldOuter]
-                    .map(|s| check(&map, &[(0, source.clone())], &output, s).is_some());
-                prop_assert!(!(plans[0] && plans[1]));
-                let placements = BTreeMap::from([(0u8, &source)]);
-                let placed = PlacedMap::try_new(&map, &placements).expect("sources fit");
-                let strategy = if output.period() < source.period() { Strategy::FoldOuter } else { Strategy::Direct };
-                prop_assert_eq!(Some(placed.occupied(&output, strategy)), placed.occupied_by_structure(&output, strategy));
+            /// The diagonals by structure are those of the entries, for convolutions on all kinds of grids.
+            #[test]
+            fn convolutions_are_found_by_their_structure(
+                from in grid(), to in grid(), size in 2..6usize, stride in 1..3usize, pad in 0..2usize,
+                channels in 1..6usize, filters in 1..6usize, batch in 0..2u32,
+            ) {
+                let window = Window { kernel: [2, 2], stride: [stride; 2], pad: [pad, 1, 0, pad], ..Window::default() };
+                let weight: Vec<f64> = (0..4 * channels * filters).map(|i| (i % 7) as f64 + 1.0).collect();
+                let matrix = maps::conv2d([channels, size, size], &weight, filters, 1, window).expect("shapes fit");
+                let Matrix::Window(convolution) = &matrix else { unreachable!("a convolution") };
+                let source = Placement::image(convolution.input(), from, 256, 1 << batch);
+                let output = Placement::image(convolution.output(), to, 256, 1 << batch);
+                if let (Some(source), Some(output)) = (source, output) {
+                    let map = affine(matrix);
+                    let plans = [Strategy::Direct, Strategy::FoldOuter]
+                        .map(|s| check(&map, &[(0, source.clone())], &output, s).is_some());
+                    prop_assert!(!(plans[0] && plans[1]));
+                    let placements = BTreeMap::from([(0u8, &source)]);
+                    let placed = PlacedMap::try_new(&map, &placements).expect("sources fit");
+                    let strategy = if output.period() < source.period() { Strategy::FoldOuter } else { Strategy::Direct };
+    let found = placed.occupied_by_structure(&output, strategy, usize::MAX);
+                    prop_assert_eq!(Found::All(placed.occupied(&output, strategy)), found);
+                }
             }
         }
-    }
 
     #[test]
     fn a_convolution_on_one_grid_needs_one_diagonal_per_tap() {

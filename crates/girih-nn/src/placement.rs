@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use girih_tiles::{TileDim, TileShape};
 
@@ -42,7 +43,7 @@ pub struct Placement {
     batch: usize,
     tiles: usize,
     period: usize,
-    places: Vec<Place>,
+    places: Arc<[Place]>,
 }
 
 impl Placement {
@@ -89,7 +90,7 @@ impl Placement {
             batch,
             tiles,
             period,
-            places,
+            places: places.into(),
         })
     }
 
@@ -216,7 +217,7 @@ impl Placement {
             batch,
             tiles,
             period,
-            places,
+            places: places.into(),
         })
     }
 

@@ -53,7 +53,7 @@ impl Toeplitz {
                 for strategy in [Strategy::Direct, Strategy::FoldOuter, Strategy::FoldInner] {
                     let limit = best.as_ref().map_or(f64::INFINITY, |(_, p)| p.price);
                     let plan = placed.plan_within(placement, strategy, on.prices, limit);
-                    if let Some(plan) = plan
+                    if let Ok(plan) = plan
                         && plan.price < limit
                     {
                         best = Some((at, plan));

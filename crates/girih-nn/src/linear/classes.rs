@@ -79,12 +79,13 @@ pub(super) fn all_pairs(source: &Placement, result: &Placement) -> Vec<Class> {
     pairs.collect()
 }
 
-/// The places of all entries of a convolution; `None` if a placement is not a sum.
+/// Two sets of classes whose sums are the places of all entries of a convolution: of pairs of filter and channel, of taps and
+/// pixels. `None` if a placement is not a sum.
 pub(super) fn classes(
     matrix: &WindowMatrix,
     source: &Placement,
     result: &Placement,
-) -> Option<Vec<Class>> {
+) -> Option<[Vec<Class>; 2]> {
     let Summands(from) = Summands::of(source, matrix.input())?;
     let Summands(to) = Summands::of(result, matrix.output())?;
     let class = |axis: usize, to_at: usize, from_at: usize| -> Class {
@@ -110,11 +111,5 @@ pub(super) fn classes(
     for a in &rows {
         pixels.extend(cols.iter().map(|b| (a.0 + b.0, a.1 + b.1, a.2 + b.2)));
     }
-    let mut found: Vec<Class> = Vec::with_capacity(channels.len() * pixels.len());
-    for a in &channels {
-        found.extend(pixels.iter().map(|b| (a.0 + b.0, a.1 + b.1, a.2 + b.2)));
-    }
-    found.sort_unstable();
-    found.dedup();
-    Some(found)
+    Some([channels, pixels].map(|set| set.into_iter().collect()))
 }

@@ -316,7 +316,14 @@ impl Builder<'_> {
     ) -> Result<Affine<StageId>> {
         let operand = |k: usize| &values[node.inputs[k].0];
         let shape = |k: usize| graph.node(node.inputs[k]).shape.as_slice();
-        let source = |k: usize| graph.node(node.inputs[k]);
+        // A tensor read in another shape is better placed in its own.
+        let source = |k: usize| {
+            let mut source = graph.node(node.inputs[k]);
+            while let Op::Identity | Op::Flatten | Op::Reshape(_) = source.op {
+                source = graph.node(source.inputs[0]);
+            }
+            source
+        };
         let value = match &node.op {
             Op::Input => self.elementwise(node, StageKind::Input),
             Op::Identity | Op::Flatten | Op::Reshape(_) => operand(0).clone(),

@@ -162,16 +162,17 @@ impl Reach {
 
     /// The units of result and source, below their periods, that meet in a unit of a diagonal.
     fn meets(&self, unit: usize, distance: usize) -> Option<(usize, usize)> {
-        let from = (unit + distance) % self.own;
+        // Periods are powers of two.
+        let modulo = |n: usize, m: usize| n & (m - 1);
+        let from = modulo(unit + distance, self.own);
+        let spanned = modulo(unit, self.span);
         match self.strategy {
-            Strategy::Direct => Some((unit % self.period, from)),
-            Strategy::FoldInner => Some((unit / self.span * self.span, unit % self.span)),
+            Strategy::Direct => Some((modulo(unit, self.period), from)),
+            Strategy::FoldInner => Some((unit - spanned, spanned)),
             Strategy::FoldOuter if self.own >= self.period => {
-                (unit % self.span < self.own).then_some((unit % self.period, from))
+                (spanned < self.own).then_some((modulo(unit, self.period), from))
             }
-            Strategy::FoldOuter => {
-                (unit % self.span < self.period).then_some((unit % self.span, from))
-            }
+            Strategy::FoldOuter => (spanned < self.period).then_some((spanned, from)),
         }
     }
 }

@@ -218,7 +218,7 @@ impl PackingHead {
             .places
             .iter()
             .map(|&(tile, unit)| Place { tile, unit })
-            .collect();
+            .collect::<Vec<_>>();
         let tiles = self.notation.parse().map_err(|e| fail(format!("{e}")))?;
         let placement = Placement::try_new(tiles, self.batch, self.period, places)
             .map_err(|e| fail(e.to_string()))?;

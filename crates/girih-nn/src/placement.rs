@@ -56,8 +56,9 @@ impl Placement {
         shape: TileShape,
         batch: usize,
         period: usize,
-        places: Vec<Place>,
+        places: impl Into<Arc<[Place]>>,
     ) -> Result<Self> {
+        let places: Arc<[Place]> = places.into();
         let fail = |why: String| Err(Error::Placement { why });
         let (slots, tiles) = (shape.slots(), shape.tiles());
         for (name, size) in [("slots", slots), ("batch", batch), ("period", period)] {
@@ -90,7 +91,7 @@ impl Placement {
             batch,
             tiles,
             period,
-            places: places.into(),
+            places,
         })
     }
 

@@ -64,7 +64,7 @@ impl TileShape {
     }
 
     /// The shape in which a complex slot counts as one element.
-    fn complex_valued(&self) -> Result<TileShape> {
+    pub(super) fn complex_valued(&self) -> Result<TileShape> {
         let Some(dim) = self.complex_dim() else {
             return Ok(self.clone());
         };

@@ -55,9 +55,23 @@ impl TileShape {
         Ok(cost)
     }
 
+    /// The cost of [`contract_complex`](crate::TileTensor::contract_complex): that of the contraction with half as many
+    /// tiles along the complex-packed dimension, and a conjugation for each tile of the result, counted as a rotation.
+    ///
+    /// # Errors
+    /// As [`of_complex_contraction`](TileShape::of_complex_contraction).
+    pub fn complex_contraction_cost(&self, weights: &TileShape, dims: &[usize]) -> Result<Cost> {
+        let result = self.of_complex_contraction(weights, dims)?;
+        let mut cost = self
+            .complex_valued()?
+            .contraction_cost(&weights.complex_valued()?, dims)?;
+        cost.rotations += result.tiles();
+        Ok(cost)
+    }
+
     /// The cost of [`diagonal_product`](crate::TileTensor::diagonal_product): a product for every tile of the matrix and
     /// tile of the other dimensions, `t2 − 1` rotations of every tile of the vector, `log₂ t1` of every tile of the result,
-    /// one level. (A constant matrix rotates the vector once more for every tile of columns, without divisions.)
+    /// one level. (A constant matrix takes baby and giant steps instead of the `t2 − 1` rotations.)
     ///
     /// # Errors
     /// As [`of_diagonal_product`](TileShape::of_diagonal_product).

@@ -8,11 +8,12 @@
 //! leaves it replicated. A product of `[n/t1, m/t2]` with `[n/t1, */t2]` takes as many products, but its vector is
 //! replicated; here it is not, and lies in `t2` times fewer tiles.
 
+use std::collections::HashMap;
+
 use girih_he::{Evaluator, GiantStep, Rotation};
 
-use crate::plain::Encoded;
 use crate::tensor::{all_coords, source_tile};
-use crate::{Error, PlainTiles, Result, TileDim, TileShape, TileTensor};
+use crate::{Error, PlainTileTensor, Result, TileDim, TileShape, TileTensor};
 
 impl TileShape {
     /// The shape of the diagonalised product of this vector with a matrix.
@@ -86,27 +87,59 @@ impl<E: Evaluator> TileTensor<E> {
     }
 
     /// The product of this vector with a constant diagonalised matrix, by one
-    /// [`sum_rotated_products`](Evaluator::sum_rotated_products) per tile of the result (`t2 − 1` baby steps of every tile
-    /// of the vector, without a division each) and `log₂ t1` rotations each; one level.
+    /// [`sum_rotated_products`](Evaluator::sum_rotated_products) per tile of the result and `log₂ t1` rotations each; one
+    /// level.
+    ///
+    /// `k = g + b`: `2^⌈log₂(t2)/2⌉` baby steps `b` of every tile of the vector, which need no division, and the giant steps
+    /// `g` of sums, whose constants are rotated back beforehand: about `2 √t2` keys instead of `t2 − 1`.
     ///
     /// # Errors
     /// As [`TileShape::of_diagonal_product`], or the evaluator refuses.
-    pub fn diagonal_product_plain(&self, eval: &E, matrix: &impl PlainTiles<E>) -> Result<Self> {
+    pub fn diagonal_product_plain(&self, eval: &E, matrix: &PlainTileTensor) -> Result<Self> {
         let plan = Product::new(self.shape(), matrix.shape())?;
+        plan.result.check_slots(eval.slots())?;
         let uses = plan.result.tiles() * matrix.shape().dims()[0].external_size();
-        let mut encoded = Encoded::new(eval, matrix, uses);
+        let reused = uses > matrix.shape().tiles();
+        let babies = 1 << plan.steps.ilog2().div_ceil(2);
+        let mut encoded: HashMap<usize, E::Plaintext> = HashMap::new();
         let tiles = all_coords(&plan.result).map(|coords| {
-            let terms = plan.terms(self.shape(), matrix.shape(), &coords);
-            let terms = terms.map(|(k, x, m)| Ok((k, x, encoded.get(m)?)));
-            let terms = terms.collect::<Result<Vec<_>>>()?;
-            let terms = terms
+            let mut giants: Vec<GiantStep<_, _>> = (0..plan.steps.div_ceil(babies))
+                .map(|g| GiantStep {
+                    by: plan.rotation(g * babies),
+                    terms: Vec::new(),
+                })
+                .collect();
+            for (k, x, m) in plan.terms(self.shape(), matrix.shape(), &coords) {
+                let constant = match encoded.get(&m) {
+                    Some(known) => known.clone(),
+                    None => {
+                        let back = k / babies * babies * plan.stride;
+                        let mut values = matrix.tile(m)?;
+                        values.rotate_right(back);
+                        let name = format!("{}/{m}/rotated-{back}", matrix.name());
+                        let new = eval.constant(&name, &values)?;
+                        if reused {
+                            encoded.insert(m, new.clone());
+                        }
+                        new
+                    }
+                };
+                giants[k / babies]
+                    .terms
+                    .push((x, plan.rotation(k % babies), constant));
+            }
+            let giants: Vec<_> = giants
                 .iter()
-                .map(|(k, x, m)| (&self.tiles()[*x], plan.rotation(*k), &**m));
-            let step = GiantStep {
-                by: Rotation(0),
-                terms: terms.collect(),
-            };
-            Ok(eval.sum_rotated_products(&[step])?)
+                .map(|g| GiantStep {
+                    by: g.by,
+                    terms: g
+                        .terms
+                        .iter()
+                        .map(|(x, by, m)| (&self.tiles()[*x], *by, m))
+                        .collect(),
+                })
+                .collect();
+            Ok(eval.sum_rotated_products(&giants)?)
         });
         let tiles = tiles.collect::<Result<_>>()?;
         plan.fold(eval, tiles)

@@ -1,5 +1,7 @@
 //! Two reals a slot, on an evaluator with complex slots.
 
+use std::cell::Cell;
+
 use girih_he::{Error as HeError, Evaluator, Result, Rotation};
 use girih_tiles::ops::ComplexWeights;
 use girih_tiles::pack::{ComplexSlot, check_complex_integrity, pack_complex, unpack_complex};
@@ -9,8 +11,8 @@ use proptest::prelude::*;
 
 use crate::common::{any_shape, ramp, shape};
 
-/// Complex slots in clear.
-struct Complex(usize);
+/// Complex slots in clear; counts products with constants and key switches.
+struct Complex(usize, Cell<[usize; 2]>);
 
 type Slots = Vec<ComplexSlot>;
 
@@ -23,6 +25,15 @@ fn times([a, b]: ComplexSlot, [c, d]: ComplexSlot) -> ComplexSlot {
 }
 
 impl Complex {
+    fn new(slots: usize) -> Self {
+        Complex(slots, Cell::default())
+    }
+
+    fn count(&self, products: usize, switches: usize) {
+        let [p, s] = self.1.get();
+        self.1.set([p + products, s + switches]);
+    }
+
     fn own(&self, slots: &[ComplexSlot]) -> Result<Slots> {
         match slots.len() == self.0 {
             true => Ok(slots.to_vec()),
@@ -71,6 +82,7 @@ impl Evaluator for Complex {
         self.add(a, p)
     }
     fn mul_plain(&self, a: &Slots, p: &Slots) -> Result<Slots> {
+        self.count(1, 0);
         self.mul(a, p)
     }
     fn add_scalar(&self, a: &Slots, s: f64) -> Result<Slots> {
@@ -83,11 +95,13 @@ impl Evaluator for Complex {
         zip(a, b, times)
     }
     fn rotate(&self, a: &Slots, by: Rotation) -> Result<Slots> {
+        self.count(0, 1);
         let mut out = a.clone();
         out.rotate_left(by.normalized(self.0).0 as usize);
         Ok(out)
     }
     fn conjugate(&self, a: &Slots) -> Result<Slots> {
+        self.count(0, 1);
         Ok(a.iter().map(|[x, y]| [*x, -y]).collect())
     }
 }
@@ -143,7 +157,7 @@ fn sums_and_products_take_both_parts() {
         shape("[*c/4, 3/2]"),
         shape("[*/4, 3/2]"),
     );
-    let eval = Complex(8);
+    let eval = Complex::new(8);
     let x = eval.tensor(&ramp(&data), &data);
     let (b, w) = (
         eval.tensor(&ramp(&row), &row),
@@ -213,7 +227,7 @@ proptest! {
         check_complex_integrity(&tiles, &s, 0.0).unwrap();
         prop_assert_eq!(unpack_complex(&tiles, &s).unwrap(), ramp(&s));
         // Taken apart and put together.
-        let eval = Complex(s.slots());
+        let eval = Complex::new(s.slots());
         let x = eval.tensor(&ramp(&s), &s);
         let real = x.split_complex(&eval, eval.encode()).unwrap();
         prop_assert_eq!(real.shape(), &s.real_valued());
@@ -226,7 +240,7 @@ proptest! {
     #[test]
     fn contractions_take_half_the_products(n in 2..30usize, m in 1..9usize, logs in [0..4u32, 0..3u32], first in any::<bool>(), garbage in any::<bool>()) {
         let [t, u] = logs.map(|l| 1usize << l);
-        let eval = Complex(t * u);
+        let eval = Complex::new(t * u);
         let w = Array2::from_shape_fn((n, m), |(i, j)| ((i * m + j) as f64).sin());
         let x = Array2::from_shape_fn((n, 1), |(i, _)| (i as f64 * 0.7).cos());
         let (ws, xs, dim) = match first {
@@ -251,18 +265,25 @@ proptest! {
             }
         }
         let x = TileTensor::try_new(&eval, xs.clone(), tiles).unwrap();
+        eval.1.take();
         let y = x.contract_complex(&eval, &weights, &[dim]).unwrap();
+        let cost = xs.complex_contraction_cost(&ws, &[dim]).unwrap();
+        prop_assert_eq!(eval.1.take(), [cost.products, cost.rotations]);
+        // Half the products of real tensors.
+        let real = xs.real_valued().contraction_cost(&ws.real_valued(), &[dim]);
+        if let Ok(real) = real {
+            prop_assert_eq!(cost.products, n.div_ceil(t).div_ceil(2) * m.div_ceil(u));
+            prop_assert_eq!(real.products, n.div_ceil(t) * m.div_ceil(u));
+        }
         let sum = (turn(&w) * eval.open(&x)).sum_axis(Axis(dim)).insert_axis(Axis(dim));
         let open = eval.open(&y);
         prop_assert!((&open - &sum).iter().all(|d| d.abs() < 1e-9), "{} instead of {}", open, sum);
-        // The tiles that are multiplied: half of those of real tensors.
-        prop_assert_eq!(xs.tiles(), xs.real_valued().tiles().div_ceil(2));
     }
 }
 
 #[test]
 fn contractions_that_do_not_fit_are_refused() {
-    let eval = Complex(8);
+    let eval = Complex::new(8);
     let s = shape("[10c/4, 3/2]");
     let w = PlainTileTensor::try_new("w", &ramp(&s).view(), &s).unwrap();
     let w = ComplexWeights::try_new(&eval, &w, eval.encode()).unwrap();

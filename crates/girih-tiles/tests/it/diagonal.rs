@@ -1,6 +1,9 @@
 //! The diagonalised product.
 
-use girih_tiles::{Error, PlainTileTensor, TileShape};
+use std::collections::BTreeSet;
+
+use girih_he::{Op, Recorder};
+use girih_tiles::{Error, PlainTileTensor, TileShape, TileTensor};
 use ndarray::{Array2, ArrayD};
 use proptest::prelude::*;
 
@@ -70,6 +73,42 @@ fn shapes_that_have_no_diagonals_are_refused() {
     }
     let x = eval.tensor(&crate::common::ramp(&shape("[16/8]")), &shape("[16/8]"));
     assert!(x.diagonal_product(&eval, &straight).is_err());
+}
+
+/// A constant matrix takes baby and giant steps: 3 + 3 rotations of t2 = 16 instead of 15, and 2 for t1 = 4.
+#[test]
+fn constant_matrices_take_few_rotations() {
+    let d = shape("[(d)128/4, 30/16]");
+    let plain = PlainTileTensor::try_new("w", &matrix(128, 30).into_dyn().view(), &d).unwrap();
+    let recorder = Recorder::new("diagonals", 64);
+    let inputs = (0..2).map(|i| recorder.input(&format!("x{i}")).unwrap());
+    let x = TileTensor::try_new(&recorder, shape("[128/64]"), inputs.collect()).unwrap();
+    let y = x.diagonal_product_plain(&recorder, &plain).unwrap();
+    assert_eq!(y.shape().to_string(), "[*/4, 30/16]");
+    let (program, constants) = recorder.finish();
+    let (mut keys, mut products) = (BTreeSet::new(), 0);
+    for inst in &program.insts {
+        match &inst.op {
+            Op::Rotate(_, by) => {
+                keys.insert(by.0);
+            }
+            Op::SumRotatedProducts(giants) => {
+                keys.extend(
+                    giants
+                        .iter()
+                        .flat_map(|g| g.terms.iter().map(|t| t.1.0).chain([g.by.0])),
+                );
+                products += giants.iter().map(|g| g.terms.len()).sum::<usize>();
+            }
+            _ => {}
+        }
+    }
+    keys.remove(&0);
+    assert_eq!(
+        keys.into_iter().collect::<Vec<_>>(),
+        [1, 2, 3, 4, 8, 12, 16, 32]
+    );
+    assert_eq!((products, constants.len()), (64, 64));
 }
 
 proptest! {

@@ -102,43 +102,33 @@ impl<E: Evaluator> TileTensor<E> {
         let reused = uses > matrix.shape().tiles();
         let babies = 1 << plan.steps.ilog2().div_ceil(2);
         let mut encoded: HashMap<usize, E::Plaintext> = HashMap::new();
-        let tiles = all_coords(&plan.result).map(|coords| {
-            let mut giants: Vec<GiantStep<_, _>> = (0..plan.steps.div_ceil(babies))
-                .map(|g| GiantStep {
-                    by: plan.rotation(g * babies),
-                    terms: Vec::new(),
-                })
-                .collect();
-            for (k, x, m) in plan.terms(self.shape(), matrix.shape(), &coords) {
-                let constant = match encoded.get(&m) {
-                    Some(known) => known.clone(),
-                    None => {
-                        let back = k / babies * babies * plan.stride;
-                        let mut values = matrix.tile(m)?;
-                        values.rotate_right(back);
-                        let name = format!("{}/{m}/rotated-{back}", matrix.name());
-                        let new = eval.constant(&name, &values)?;
-                        if reused {
-                            encoded.insert(m, new.clone());
-                        }
-                        new
-                    }
-                };
-                giants[k / babies]
-                    .terms
-                    .push((x, plan.rotation(k % babies), constant));
+        let mut constant = |k: usize, m: usize| -> Result<E::Plaintext> {
+            if let Some(known) = encoded.get(&m) {
+                return Ok(known.clone());
             }
-            let giants: Vec<_> = giants
-                .iter()
-                .map(|g| GiantStep {
-                    by: g.by,
-                    terms: g
-                        .terms
-                        .iter()
-                        .map(|(x, by, m)| (&self.tiles()[*x], *by, m))
-                        .collect(),
-                })
-                .collect();
+            let back = k / babies * babies * plan.stride;
+            let mut values = matrix.tile(m)?;
+            values.rotate_right(back);
+            let name = format!("{}/{m}/rotated-{back}", matrix.name());
+            let new = eval.constant(&name, &values)?;
+            if reused {
+                encoded.insert(m, new.clone());
+            }
+            Ok(new)
+        };
+        let tiles = all_coords(&plan.result).map(|coords| {
+            let terms = plan.terms(self.shape(), matrix.shape(), &coords);
+            let terms = terms.map(|(k, x, m)| Ok((k, x, constant(k, m)?)));
+            let terms = terms.collect::<Result<Vec<_>>>()?;
+            let giant = |g: usize| GiantStep {
+                by: plan.rotation(g * babies),
+                terms: terms
+                    .iter()
+                    .filter(|(k, ..)| k / babies == g)
+                    .map(|(k, x, m)| (&self.tiles()[*x], plan.rotation(k % babies), m))
+                    .collect(),
+            };
+            let giants: Vec<_> = (0..plan.steps.div_ceil(babies)).map(giant).collect();
             Ok(eval.sum_rotated_products(&giants)?)
         });
         let tiles = tiles.collect::<Result<_>>()?;

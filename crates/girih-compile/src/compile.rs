@@ -2,6 +2,7 @@
 
 use girih_he::{Constants, HeProfile, KeyManifest, Program};
 use girih_model::Graph;
+use girih_nn::Placement;
 use ndarray::{ArrayD, Axis, Slice};
 
 use crate::attempt::Job;
@@ -100,6 +101,8 @@ pub struct Compiled {
     pub chain: ChainRequest,
     /// Slots, prices and errors of that chain.
     pub profile: HeProfile,
+    /// Where the result of every layer of the report lies.
+    pub placements: Vec<Placement>,
     /// How inputs are packed.
     pub input: TensorPacking,
     /// How outputs are unpacked.

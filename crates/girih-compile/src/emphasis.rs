@@ -7,9 +7,10 @@ use girih_he::{HeProfile, Primitive};
 use crate::lower::Weights;
 
 /// What the prices of a packing plan stand for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Emphasis {
     /// Seconds of the server.
+    #[default]
     Time,
     /// Bytes of the server: encoded constants, keys, ciphertexts.
     Memory,

@@ -41,7 +41,7 @@ pub use lower::{INPUT, Lowered, OUTPUT, Weights, lower, lower_bootstrapped};
 pub use network::{Network, Stage, StageId, StageKind, shift_of};
 pub use objective::{Batch, Caps, Measure, Measures, Objective};
 pub use packing::TensorPacking;
-pub use plan::{PackingPlan, plan};
+pub use plan::{PackingPlan, plan, plan_exhaustively};
 pub use ranges::{ActivationRange, BINS, Histogram, OutOfRange, Ranges};
 pub use replacement::Replacement;
 pub use report::{BootstrapReport, FitReport, LayerReport, PlanReport};

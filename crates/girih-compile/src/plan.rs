@@ -13,6 +13,10 @@ use girih_nn::{Affine, ImageGrid, LinearPlan, PlacedMap, Placement, Strategy, Un
 use crate::network::{Network, StageId, StageKind, shift_of};
 use crate::{Error, Result};
 
+pub use exhaustive::plan_exhaustively;
+
+mod exhaustive;
+
 /// Placements and plans of all stages.
 #[derive(Clone, Debug)]
 pub struct PackingPlan {
@@ -38,7 +42,9 @@ const PATTERN_LIMIT: usize = 1 << 26;
 /// # Errors
 /// A stage that no candidate placement can hold.
 pub fn plan(network: &Network, profile: &HeProfile, batch: usize) -> Result<PackingPlan> {
-    Planner::new(network, profile, batch)?.run()
+    let mut planner = Planner::new(network, profile, batch)?;
+    let (choice, price) = planner.search()?;
+    Ok(planner.finish(&choice, price))
 }
 
 /// The price of the cheapest path to a candidate, and the source group and candidate it came from.
@@ -124,7 +130,8 @@ impl<'a> Planner<'a> {
         })
     }
 
-    fn run(mut self) -> Result<PackingPlan> {
+    /// A cheap choice of candidates, and its price.
+    fn search(&mut self) -> Result<(BTreeMap<usize, usize>, f64)> {
         let mut choice = self.shortest_path()?;
         let mut price = self
             .price(&choice, f64::INFINITY)
@@ -145,17 +152,22 @@ impl<'a> Planner<'a> {
                 break;
             }
         }
+        Ok((choice, price))
+    }
+
+    /// The plan of a choice.
+    fn finish(mut self, choice: &BTreeMap<usize, usize>, price: f64) -> PackingPlan {
         let placements: Vec<Placement> = (0..self.network.stages.len())
             .map(|i| self.candidates[&self.group[i]][choice[&self.group[i]]].clone())
             .collect();
         let linear = (0..self.network.stages.len())
-            .map(|i| self.linear(i, &choice, f64::INFINITY))
+            .map(|i| self.linear(i, choice, f64::INFINITY))
             .collect();
-        Ok(PackingPlan {
+        PackingPlan {
             placements,
             linear,
             seconds: price,
-        })
+        }
     }
 
     fn impossible(&self, stage: StageId) -> Error {

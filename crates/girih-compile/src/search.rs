@@ -95,11 +95,13 @@ pub struct SearchReport {
     pub objective: Objective,
     /// The batch asked for.
     pub batch: Batch,
+    /// What the placements of the chosen plan make small.
+    pub emphasis: Emphasis,
     /// Ring degrees (or sets) by batches that there are.
     pub settings: usize,
     /// Those for which plans were made.
     pub tried: usize,
-    /// Those whose lower bound is above the chosen plan, or above a cap.
+    /// Those whose lower bound is above the chosen plan or less than 5 % below it, or above a cap.
     pub excluded: usize,
     /// Those for which the scheme has no parameters, or no plan is precise enough.
     pub refused: usize,
@@ -118,14 +120,11 @@ impl fmt::Display for SearchReport {
             self.settings, self.tried, self.excluded, self.refused
         )?;
         let left = self.settings - self.tried - self.excluded - self.refused;
-        match left {
-            0 => Ok(()),
-            _ => write!(
-                f,
-                ", {left} left; none of them below {:.0} % of the chosen plan",
-                100.0 * self.bound
-            ),
-        }
+        write!(
+            f,
+            ", {left} left; no plan that was not made is below {:.0} % of the chosen one",
+            100.0 * self.bound
+        )
     }
 }
 
@@ -136,7 +135,7 @@ const PATIENCE: usize = 2;
 /// Settings after which a quick search for a plan that keeps the caps stops.
 const HOPELESS: usize = 12;
 /// A floor this close to the best plan, as a share of it, is not worth an attempt.
-const GAP: f64 = 0.98;
+const GAP: f64 = 0.95;
 /// Runners-up that are kept.
 const KEPT: usize = 5;
 
@@ -181,6 +180,7 @@ pub(crate) fn search(job: &Job<'_>) -> Result<Compiled> {
             // The first one has the lowest bound of all that are left.
             Some(best) if score >= GAP * best => {
                 found.excluded += settings.len();
+                found.bound = (score / best).min(1.0);
                 break;
             }
             Some(_) => PATIENCE,
@@ -292,7 +292,11 @@ impl<'a> Found<'a> {
     /// Settings of a set with a bootstrapping; `network` is in single steps.
     fn renewed<'s>(&self, set: &'s BootstrappedSet, network: &Network) -> Vec<Setting<'s>> {
         let requirements = self.job.requirements;
-        if set.chain.log_n > requirements.max_log_n {
+        // Where levels suffice, a chain without bootstrapping is shorter.
+        let needless = requirements.bootstrapping == Refresh::Auto
+            && requirements.effort == Effort::Quick
+            && network.depth() <= u32::from(set.profile.top().0);
+        if set.chain.log_n > requirements.max_log_n || needless {
             return Vec::new();
         }
         let loads = Loads::of(network);
@@ -464,6 +468,7 @@ impl<'a> Found<'a> {
         let report = SearchReport {
             objective,
             batch,
+            emphasis: plans.first().map_or(Emphasis::Time, |p| p.emphasis),
             settings: self.settings,
             tried: self.tried,
             excluded: self.excluded,

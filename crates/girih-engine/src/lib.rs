@@ -11,6 +11,7 @@ pub mod files;
 pub mod html;
 mod local;
 mod metrics;
+mod plans;
 mod ranges;
 mod report;
 mod scheme;
@@ -26,6 +27,7 @@ pub use error::{Error, FormatError, Result};
 pub use executor::{Executor, Progress, Run};
 pub use local::{Comparison, LocalSession, Phase, Watch, arg_max, check_ranges, infer_clear};
 pub use metrics::{LayerTiming, Share, Timings, peak_bytes, resident_bytes};
+pub use plans::{PlanLine, Plans};
 pub use ranges::{ModelDigest, ranges_from_json, ranges_to_json};
 pub use report::{
     EffectReport, Explanation, FittedFunction, KeyReport, ParamsReport, PlannedBootstrap,

@@ -10,6 +10,7 @@ use girih_he::{KeyManifest, Primitive, price};
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::LayerTiming;
+use crate::plans::Plans;
 use crate::{Result, bootstrapping};
 
 /// Parameters in numbers.
@@ -264,6 +265,8 @@ pub struct Explanation {
     pub bootstraps: Vec<PlannedBootstrap>,
     /// The evaluation keys.
     pub keys: Vec<KeyReport>,
+    /// The plan beside those that lost.
+    pub plans: Plans,
 }
 
 /// A value that is bootstrapped.
@@ -369,6 +372,7 @@ impl Explanation {
                 .map(PlannedBootstrap::from)
                 .collect(),
             keys,
+            plans: Plans::of(compiled),
         })
     }
 }

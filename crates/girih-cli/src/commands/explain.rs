@@ -1,9 +1,10 @@
 //! `girih explain`: everything that is known before any key exists.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use girih_engine::files::{self, Access};
-use girih_engine::{EffectReport, Explanation, FittedFunction};
+use girih_compile::Measure;
+use girih_engine::files::{self, Access, Overwrite};
+use girih_engine::{EffectReport, Explanation, FittedFunction, PlannedLayer, Plans};
 
 use ndarray::ArrayD;
 use rand_chacha::ChaCha20Rng;
@@ -20,6 +21,9 @@ pub(crate) struct Args {
     /// Writes the same as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Writes a picture of every tensor in its tiles.
+    #[arg(long, value_name = "DIR")]
+    svg: Option<PathBuf>,
     /// Prints the program as well.
     #[arg(long)]
     program: bool,
@@ -45,6 +49,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     args.threads.install(|threads| {
         let explanation = Explanation::of(&model.compiled, &model.params, threads)?;
         print(&model, &explanation);
+        if let Some(folder) = &args.svg {
+            draw(&model, folder, overwrite)?;
+        }
         if args.program {
             say!("\n{}", model.compiled.program);
         }
@@ -58,6 +65,60 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
         Ok(())
     })
+}
+
+/// One picture for every layer, `00-input.svg`, `01-conv.svg`, ….
+fn draw(model: &Model, folder: &Path, overwrite: Overwrite) -> anyhow::Result<()> {
+    files::create_dir(folder)?;
+    let layers = model.compiled.report.layers.iter();
+    for (i, (layer, placement)) in layers.zip(&model.compiled.placements).enumerate() {
+        let letter = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+        let name: String = layer.name.chars().map(letter).collect();
+        let path = folder.join(format!("{i:02}-{name}.svg"));
+        let picture = placement.shape().to_svg()?;
+        files::write(&path, picture.as_bytes(), overwrite, Access::Default)?;
+    }
+    Ok(())
+}
+
+/// The chosen plan and the runners-up.
+fn print_plans(plans: &Plans) {
+    say!(
+        "objective {}, batch {}: {}",
+        plans.objective,
+        plans.batch,
+        plans.search
+    );
+    let rows = plans.plans.iter().map(|p| {
+        let measure = |m: Measure| m.amount(p.measures.get(m.name()).copied().unwrap_or(0.0));
+        [
+            match &p.preset {
+                Some(name) => name.clone(),
+                None => format!("N = {}", p.n),
+            },
+            p.batch.to_string(),
+            p.packing.first().cloned().unwrap_or_default(),
+            measure(Measure::ServerSeconds),
+            measure(Measure::SetupSeconds),
+            measure(Measure::ClientSeconds),
+            measure(Measure::ServerBytes),
+            measure(Measure::KeyBytes),
+            measure(Measure::InputBytes),
+            measure(Measure::OutputBytes),
+            p.verdict.clone(),
+        ]
+    });
+    say!(
+        "{}\n",
+        table(
+            [
+                "ring", "batch", "input", "server", "setup", "client", "memory", "keys", "in",
+                "out", "verdict",
+            ],
+            rows,
+            3
+        )
+    );
 }
 
 /// Samples for a plan when there are no real ones.
@@ -175,6 +236,12 @@ pub(crate) fn words(t: &EffectReport) -> String {
     )
 }
 
+/// Predicted number of some primitives of a layer.
+fn count(layer: &PlannedLayer, names: &[&str]) -> String {
+    let counts = names.iter().filter_map(|name| layer.primitives.get(name));
+    counts.sum::<u64>().to_string()
+}
+
 fn print(model: &Model, e: &Explanation) {
     say!("{}\n", model.graph);
     let rows = e.layers.iter().map(|l| {
@@ -185,6 +252,11 @@ fn print(model: &Model, e: &Explanation) {
             format!("{:?}", l.shape),
             format!("L{}", l.level),
             l.ciphertexts.to_string(),
+            count(l, &["mul", "mul_plain", "mul_plain_lazy", "mul_scalar"]),
+            count(
+                l,
+                &["rotate", "hoisted_rotate", "lazy_rotate", "giant_rotate"],
+            ),
             format!("{:.0} %", l.share * 100.0),
         ]
     });
@@ -203,12 +275,15 @@ fn print(model: &Model, e: &Explanation) {
                 "shape",
                 "level",
                 "ct",
+                "products",
+                "rotations",
                 "time"
             ],
             rows,
             3
         )
     );
+    print_plans(&e.plans);
     print_fits(&e.fits, e.together.as_ref());
     print_bootstraps(e);
     say!("{}\n", model.params);

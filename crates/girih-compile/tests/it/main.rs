@@ -3,4 +3,5 @@
 mod bootstrapped;
 mod networks;
 mod optimizer;
+mod placements;
 mod prices;

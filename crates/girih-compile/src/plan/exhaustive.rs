@@ -120,12 +120,7 @@ impl Planner<'_> {
     }
 
     /// The price of one stage whose placements are chosen; `None` if it is impossible, or may be if it exceeds `at_most`.
-    fn stage(
-        &mut self,
-        i: usize,
-        choice: &BTreeMap<usize, usize>,
-        at_most: f64,
-    ) -> Option<f64> {
+    fn stage(&mut self, i: usize, choice: &BTreeMap<usize, usize>, at_most: f64) -> Option<f64> {
         match &self.network.stages[i].kind {
             StageKind::Linear(map) if shift_of(map).is_none() => {
                 Some(self.linear(i, choice, at_most)?.price)

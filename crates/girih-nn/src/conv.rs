@@ -32,7 +32,7 @@ mod toeplitz;
 
 use im2col::Im2col;
 use interleaved::Interleaved;
-use toeplitz::Toeplitz;
+use toeplitz::{Grid, Toeplitz};
 
 /// How a convolution is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -83,6 +83,7 @@ pub struct Conv2d {
     method: Method,
     kernel: Kernel,
     counts: Counts,
+    price: f64,
 }
 
 #[derive(Clone, Debug)]
@@ -116,10 +117,11 @@ impl Ciphertexts<'_> {
         Ok(self.slots / self.batch)
     }
 
-    /// `decompose · key switches + baby · rotations + product · products`.
+    /// `decompose · key switches + baby · (rotations + results) + product · products`: each result is rescaled, which is
+    /// taken for what a rotation adds to its decomposition.
     fn price(&self, counts: &Counts) -> f64 {
         self.prices.decompose * counts.key_switches as f64
-            + self.prices.baby * counts.rotations as f64
+            + self.prices.baby * (counts.rotations + counts.ciphertexts_out) as f64
             + self.prices.product * counts.products as f64
     }
 }
@@ -153,7 +155,7 @@ impl Conv2d {
             }
             Method::Im2col => Kernel::Im2col(Im2col::cheapest(name, &config, on)?),
         };
-        Conv2d::of(config, method, kernel)
+        Conv2d::of(config, method, kernel, on)
     }
 
     /// The convolution of images that lie as given: as the layer before leaves them, say. Patches have the dimensions
@@ -178,9 +180,9 @@ impl Conv2d {
                 Interleaved::try_new(name, &config, Convention::Fxycb, shape.clone())?,
             ),
             (Method::Toeplitz, Layout::Placed(image)) => {
-                let images = std::slice::from_ref(image);
+                let images = [Grid::unknown(image)];
                 Kernel::Toeplitz(Box::new(Toeplitz::cheapest(
-                    name, &config, images, None, on,
+                    name, &config, &images, None, on,
                 )?))
             }
             (Method::Im2col, Layout::Tiles { shape, .. }) => {
@@ -192,7 +194,7 @@ impl Conv2d {
                 )));
             }
         };
-        Conv2d::of(config, method, kernel)
+        Conv2d::of(config, method, kernel, on)
     }
 
     /// The convolution between two given placements, by [`Method::Toeplitz`].
@@ -208,26 +210,37 @@ impl Conv2d {
     ) -> Result<Self> {
         config.check()?;
         on.units()?;
-        let images = std::slice::from_ref(image);
-        let toeplitz = Toeplitz::cheapest(name, &config, images, Some(result), on)?;
+        let images = [Grid::unknown(image)];
+        let toeplitz = Toeplitz::cheapest(name, &config, &images, Some(result), on)?;
         Conv2d::of(
             config,
             Method::Toeplitz,
             Kernel::Toeplitz(Box::new(toeplitz)),
+            on,
         )
     }
 
-    fn of(config: Conv2dConfig, method: Method, kernel: Kernel) -> Result<Self> {
+    fn of(
+        config: Conv2dConfig,
+        method: Method,
+        kernel: Kernel,
+        on: Ciphertexts<'_>,
+    ) -> Result<Self> {
         let counts = match &kernel {
             Kernel::Interleaved(k) => k.counts()?,
             Kernel::Toeplitz(k) => k.counts(),
             Kernel::Im2col(k) => k.counts(),
+        };
+        let price = match &kernel {
+            Kernel::Toeplitz(k) => k.price() + on.prices.baby * counts.ciphertexts_out as f64,
+            Kernel::Interleaved(_) | Kernel::Im2col(_) => on.price(&counts),
         };
         Ok(Conv2d {
             config,
             method,
             kernel,
             counts,
+            price,
         })
     }
 
@@ -247,6 +260,12 @@ impl Conv2d {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts
+    }
+
+    /// The price of the counts in the unit of the prices given.
+    #[must_use]
+    pub fn price(&self) -> f64 {
+        self.price
     }
 
     /// Where the image lies, or for [`Method::Im2col`] its patches.

@@ -12,11 +12,45 @@ use girih_tiles::ops::conv::Counts;
 
 use super::encrypted::{Collected, EncryptedWeights, Held};
 use super::layout::Layout;
-use super::{Ciphertexts, Conv2dConfig, shape_error};
+use super::{Ciphertexts, Conv2dConfig, ConvDirection, shape_error};
 use crate::{Affine, ImageGrid, LinearLayer, LinearPlan, PlacedMap, Placement, Result, Strategy};
+
+/// Entries of the largest matrix for which every pair of placements is tried.
+const ALL_TRIED: usize = 1 << 20;
 
 /// Largest interleaving and gap that are tried.
 const WIDEST: usize = 32;
+
+/// A placement of an image, and where it is known the distance of its pixels in units.
+#[derive(Clone, Debug)]
+pub(super) struct Grid {
+    placement: Placement,
+    /// `[gap, interleaving]`: pixels lie `gap / interleaving` apart.
+    spacing: Option<[usize; 2]>,
+}
+
+impl Grid {
+    /// A placement of unknown making.
+    pub(super) fn unknown(placement: &Placement) -> Self {
+        Grid {
+            placement: placement.clone(),
+            spacing: None,
+        }
+    }
+
+    /// Whether a result on another grid has every pixel above those that it reads.
+    fn leads_to(&self, result: &Grid, config: &Conv2dConfig) -> bool {
+        let (Some([gap, woven]), Some([wider, less])) = (self.spacing, result.spacing) else {
+            return true;
+        };
+        let [down, across] = config.window.stride;
+        let stride = down.min(across).next_power_of_two();
+        match config.direction {
+            ConvDirection::Forward => wider * woven == gap * stride * less,
+            ConvDirection::Transposed { .. } => wider * woven * stride == gap * less,
+        }
+    }
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Toeplitz {
@@ -32,27 +66,32 @@ pub(super) struct Toeplitz {
 }
 
 impl Toeplitz {
-    /// The cheapest way from one of some placements of the image to a given placement of the result, or to any grid.
+    /// The cheapest way from one of some placements of the image to a given placement of the result, or to any grid; for
+    /// large matrices, to any grid whose spacing is that of the image times the stride.
     pub(super) fn cheapest(
         name: &str,
         config: &Conv2dConfig,
-        images: &[Placement],
+        images: &[Grid],
         result: Option<&Placement>,
         on: Ciphertexts<'_>,
     ) -> Result<Self> {
         let matrix = config.matrix()?;
         let map = Affine::source(0u8, matrix.cols()).then(&matrix);
         let results = match result {
-            Some(placement) => vec![placement.clone()],
+            Some(placement) => vec![Grid::unknown(placement)],
             None => grids(config.output()?, on)?,
         };
+        let large = matrix.entries() > ALL_TRIED;
         let mut best: Option<(usize, LinearPlan)> = None;
         for (at, image) in images.iter().enumerate() {
-            let placed = PlacedMap::try_new(&map, &BTreeMap::from([(0, image)]))?;
-            for placement in &results {
+            let placed = PlacedMap::try_new(&map, &BTreeMap::from([(0, &image.placement)]))?;
+            for grid in &results {
+                if large && !image.leads_to(grid, config) {
+                    continue;
+                }
                 for strategy in [Strategy::Direct, Strategy::FoldOuter, Strategy::FoldInner] {
                     let limit = best.as_ref().map_or(f64::INFINITY, |(_, p)| p.price);
-                    let plan = placed.plan_within(placement, strategy, on.prices, limit);
+                    let plan = placed.plan_within(&grid.placement, strategy, on.prices, limit);
                     if let Ok(plan) = plan
                         && plan.price < limit
                     {
@@ -82,10 +121,10 @@ impl Toeplitz {
         Ok(Toeplitz {
             name: name.to_owned(),
             map,
-            image: images[at].clone(),
+            image: images[at].placement.clone(),
             bias,
             layer: OnceLock::new(),
-            input: Layout::Placed(images[at].clone()),
+            input: Layout::Placed(images[at].placement.clone()),
             output: Layout::Placed(plan.output.clone()),
             plan,
         })
@@ -97,6 +136,10 @@ impl Toeplitz {
 
     pub(super) fn output(&self) -> &Layout {
         &self.output
+    }
+
+    pub(super) fn price(&self) -> f64 {
+        self.plan.price
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -176,7 +219,7 @@ impl Toeplitz {
 }
 
 /// The grids without gaps that hold an image.
-pub(super) fn images(image: [usize; 3], on: Ciphertexts<'_>) -> Result<Vec<Placement>> {
+pub(super) fn images(image: [usize; 3], on: Ciphertexts<'_>) -> Result<Vec<Grid>> {
     let found = grids_with(image, on, 1)?;
     if found.is_empty() {
         return Err(shape_error(format!(
@@ -188,11 +231,11 @@ pub(super) fn images(image: [usize; 3], on: Ciphertexts<'_>) -> Result<Vec<Place
 }
 
 /// All grids that hold an image: interleaved, or with gaps.
-fn grids(image: [usize; 3], on: Ciphertexts<'_>) -> Result<Vec<Placement>> {
+fn grids(image: [usize; 3], on: Ciphertexts<'_>) -> Result<Vec<Grid>> {
     grids_with(image, on, WIDEST)
 }
 
-fn grids_with(image: [usize; 3], on: Ciphertexts<'_>, widest_gap: usize) -> Result<Vec<Placement>> {
+fn grids_with(image: [usize; 3], on: Ciphertexts<'_>, widest_gap: usize) -> Result<Vec<Grid>> {
     let units = on.units()?;
     let powers = |end: usize| (0..=end.ilog2()).map(|k| 1usize << k);
     let woven = powers(WIDEST).map(|interleave| (interleave, 1));
@@ -214,7 +257,11 @@ fn grids_with(image: [usize; 3], on: Ciphertexts<'_>, widest_gap: usize) -> Resu
             interleave,
             gap,
         };
-        found.extend(Placement::image(image, grid, on.slots, on.batch));
+        let placement = Placement::image(image, grid, on.slots, on.batch);
+        found.extend(placement.map(|placement| Grid {
+            placement,
+            spacing: Some([gap, interleave]),
+        }));
     }
     Ok(found)
 }

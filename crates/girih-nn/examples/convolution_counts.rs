@@ -1,4 +1,5 @@
-//! Counts of the convolutions of known networks by every method: the table of `docs/convolution.md`.
+//! Counts of the convolutions of known networks by every method: the table of `docs/convolution.md`. A convention that costs
+//! what the other one does has no row of its own.
 //!
 //! `cargo run --release -p girih-nn --example convolution_counts [layer …]`
 
@@ -90,6 +91,7 @@ fn main() {
             direction: ConvDirection::Forward,
         };
         for log_n in 13..=15 {
+            let mut last = None;
             for method in Method::ALL {
                 let on = Ciphertexts {
                     slots: 1 << (log_n - 1),
@@ -97,23 +99,28 @@ fn main() {
                     prices: &PRICES,
                 };
                 let start = format!("| {} | 2^{log_n} | {method} |", layer.name);
-                match Conv2d::try_new("conv", config.clone(), method, on) {
-                    Ok(conv) => {
-                        let c = conv.counts();
-                        println!(
-                            "{start} `{}` | {} | {} | {} | {} | {} | {:.1} MB | {:.0} |",
-                            conv.input(),
-                            c.products,
-                            c.rotations,
-                            c.key_switches,
-                            c.ciphertexts_in,
-                            c.ciphertexts_out,
-                            c.constant_bytes as f64 / 1e6,
-                            conv.price(),
-                        );
+                let conv = match Conv2d::try_new("conv", config.clone(), method, on) {
+                    Ok(conv) => conv,
+                    Err(why) => {
+                        println!("{start} {why} | | | | | | | |");
+                        continue;
                     }
-                    Err(why) => println!("{start} {why} | | | | | | | |"),
+                };
+                let c = conv.counts();
+                if last.replace(c) == Some(c) {
+                    continue;
                 }
+                println!(
+                    "{start} `{}` | {} | {} | {} | {} | {} | {:.1} MB | {:.0} |",
+                    conv.input(),
+                    c.products,
+                    c.rotations,
+                    c.key_switches,
+                    c.ciphertexts_in,
+                    c.ciphertexts_out,
+                    c.constant_bytes as f64 / 1e6,
+                    conv.price(),
+                );
             }
         }
     }

@@ -9,10 +9,37 @@
 //!
 //! A [`Conv2d`] knows its [`Counts`] before it runs. The page `docs/convolution.md` has their formulas, and counts of
 //! the layers of known networks.
+//!
+//! ```
+//! use girih_he::ClearEvaluator;
+//! use girih_nn::Window;
+//! use girih_nn::conv::{Ciphertexts, Conv2d, Conv2dConfig, ConvDirection, Method, StepPrices};
+//!
+//! let config = Conv2dConfig {
+//!     image: [1, 28, 28],
+//!     filters: 5,
+//!     groups: 1,
+//!     weight: vec![0.1; 5 * 25].into(),
+//!     bias: None,
+//!     window: Window { kernel: [5, 5], stride: [2, 2], pad: [1, 1, 0, 0], ..Window::default() },
+//!     direction: ConvDirection::Forward,
+//! };
+//! let prices = StepPrices { decompose: 40.0, baby: 28.0, giant: 68.0, product: 1.6, lazy: None, key: 0.0 };
+//! let on = Ciphertexts { slots: 8192, batch: 1, prices: &prices };
+//! let conv = Conv2d::try_new("conv1", config, Method::Im2col, on)?;
+//! assert_eq!((conv.counts().products, conv.counts().rotations), (25, 0));
+//!
+//! let eval = ClearEvaluator::unlimited(8192);
+//! let image = vec![0.5; 28 * 28];
+//! let tiles = conv.pack(&[&image])?.iter().map(|t| eval.vector(t)).collect::<Result<Vec<_>, _>>()?;
+//! let y = conv.forward(&eval, &tiles)?;
+//! let y: Vec<Vec<f64>> = y.iter().map(|t| t.values().to_vec()).collect();
+//! assert_eq!(conv.unpack(&y, 1)?[0].len(), 5 * 13 * 13);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use std::fmt;
 
-use girih_circuits::StepPrices;
 use girih_he::Evaluator;
 use girih_tiles::ops::conv::Convention;
 
@@ -20,6 +47,7 @@ use crate::{Error, Placement, Result};
 
 pub use config::{Conv2dConfig, ConvDirection};
 pub use encrypted::EncryptedWeights;
+pub use girih_circuits::{LazyPrices, StepPrices};
 pub use girih_tiles::ops::conv::Counts;
 pub use layout::{ChannelOrder, Layout};
 

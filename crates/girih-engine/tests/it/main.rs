@@ -2,5 +2,6 @@
 
 mod bootstrapped;
 mod common;
+mod convolution;
 mod files;
 mod sessions;

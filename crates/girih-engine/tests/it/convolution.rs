@@ -11,7 +11,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 /// INSECURE: N = 2^11.
-const LOG_N: u32 = 11;
+const LOG_N: u8 = 11;
 const SLOTS: usize = 1 << (LOG_N - 1);
 
 /// A rotation is worth forty products.

@@ -40,6 +40,34 @@ pub struct Conv2dConfig {
 }
 
 impl Conv2dConfig {
+    /// Average pooling: one filter per channel whose taps are one over their number; padding counts.
+    ///
+    /// # Errors
+    /// A window without taps or one that does not fit the image.
+    pub fn average_pool(image: [usize; 3], window: Window) -> Result<Self> {
+        let taps = window.kernel[0].saturating_mul(window.kernel[1]);
+        let mut pool = Conv2dConfig {
+            image,
+            filters: image[0],
+            groups: image[0],
+            weight: Arc::from([]),
+            bias: None,
+            window,
+            direction: ConvDirection::Forward,
+        };
+        pool.output()?;
+        let all = taps.saturating_mul(image[0]);
+        if all > u32::MAX as usize {
+            return Err(shape_error(format!(
+                "a pool of {:?} taps for {} channels",
+                window.kernel, image[0]
+            )));
+        }
+        pool.weight = vec![1.0 / taps as f64; all].into();
+        pool.check()?;
+        Ok(pool)
+    }
+
     /// `[filters, height', width']` of the result.
     ///
     /// # Errors

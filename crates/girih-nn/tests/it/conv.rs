@@ -92,12 +92,17 @@ fn plain(config: &Conv2dConfig, x: &[f64]) -> Vec<f64> {
             groups: config.groups,
         },
     };
-    let mut graph = GraphBuilder::new("conv", config.image.to_vec()).unwrap();
+    run(op, config.image, x)
+}
+
+/// One operator on one sample.
+fn run(op: Op, image: [usize; 3], x: &[f64]) -> Vec<f64> {
+    let mut graph = GraphBuilder::new("conv", image.to_vec()).unwrap();
     let input = graph.input();
     let y = graph.push("conv", op, vec![input]).unwrap();
     let graph = graph.finish(vec![y]).unwrap();
     let mut shape = vec![1];
-    shape.extend(config.image);
+    shape.extend(image);
     let x = ArrayD::from_shape_vec(IxDyn(&shape), x.to_vec()).unwrap();
     reference::run(&graph, &x).unwrap().into_iter().collect()
 }
@@ -319,6 +324,45 @@ fn counts_of_a_first_layer() {
     for method in Method::ALL {
         check(&with(method), 4096, 1).unwrap();
     }
+}
+
+#[test]
+fn average_pools_are_convolutions() {
+    let window = Window {
+        kernel: [3, 2],
+        stride: [2, 2],
+        pad: [1, 0, 0, 1],
+        ..Window::default()
+    };
+    let pool = Conv2dConfig::average_pool([3, 8, 7], window).unwrap();
+    let op = Op::AvgPool {
+        kernel: window.kernel,
+        stride: window.stride,
+        pad: window.pad,
+        count_include_pad: true,
+    };
+    let x = wave(3 * 8 * 7, 1);
+    let want = run(op, pool.image, &x);
+    for method in Method::ALL {
+        let conv = Conv2d::try_new("pool", pool.clone(), method, on(512, 1, &PRICES)).unwrap();
+        check(&conv, 512, 1).unwrap();
+    }
+    for (p, w) in plain(&pool, &x).iter().zip(&want) {
+        assert!((p - w).abs() < 1e-12);
+    }
+    let huge = Window {
+        kernel: [usize::MAX; 2],
+        ..window
+    };
+    assert!(Conv2dConfig::average_pool([3, 8, 7], huge).is_err());
+    assert!(Conv2dConfig::average_pool([0, 8, 7], window).is_err());
+    let padded = Window {
+        kernel: [1 << 30; 2],
+        pad: [1 << 30; 4],
+        ..window
+    };
+    let text = Conv2dConfig::average_pool([3, 8, 7], padded).unwrap_err();
+    assert!(text.to_string().contains("[1073741824, 1073741824] taps"));
 }
 
 #[test]

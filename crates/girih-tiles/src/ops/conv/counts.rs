@@ -53,20 +53,15 @@ impl InterleavedConv {
         let mut constants = tally.constants;
         if ready != *image {
             let dim = self.config.convention.filters(image.rank());
-            let d = image.dims()[dim];
-            let mut copies = d.copies();
-            if image.replication_needs_mask(dim) {
+            let copying = image.replication_cost(dim)?;
+            if copying.products > 0 {
                 let boxes = (0..image.tiles()).map(|t| image.used_box(t));
                 constants += boxes.collect::<Result<BTreeSet<_>>>()?.len();
-                counts.products += image.tiles();
-                counts.levels += 1;
-                if !copies.is_power_of_two() {
-                    copies = 1;
-                }
             }
-            let doublings = (d.tile_size().ilog2() - copies.ilog2()) as usize;
-            counts.rotations += image.tiles() * doublings;
-            counts.key_switches += image.tiles() * doublings;
+            counts.products += copying.products;
+            counts.rotations += copying.rotations;
+            counts.key_switches += copying.rotations;
+            counts.levels += copying.levels;
         }
         if let Some(bias) = self.bias_tensor(&result)? {
             let sum = result.of_sum(bias.shape())?;

@@ -374,17 +374,7 @@ impl<'a> Plan<'a> {
             / (image.dims()[ROWS].external_size() * image.dims()[COLUMNS].external_size());
         let folds = match self.summed() {
             None => 0,
-            Some(dim) => {
-                let (before, after) = (shape.dims()[dim], shape.of_sum_over(dim)?.dims()[dim]);
-                let slots = if before == after {
-                    1
-                } else if shape.rotates_cyclically(dim) {
-                    before.tile_size()
-                } else {
-                    before.used(0)
-                };
-                slots.next_power_of_two().ilog2() as usize * shape.tiles()
-            }
+            Some(dim) => shape.folds(dim)? as usize * shape.tiles(),
         };
         Ok(Tally {
             products: products + empty,

@@ -107,7 +107,7 @@ fn main() {
                     }
                 };
                 let c = conv.counts();
-                if last.replace(c) == Some(c) {
+                if last.replace(c) == Some(c) && method == Method::InterleavedFxycb {
                     continue;
                 }
                 println!(

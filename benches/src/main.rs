@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bootstrap;
+mod calibrate;
 mod circuits;
 mod ckks;
 mod kernels;
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
+use girih_engine::MachineTable;
 
 use record::{Effort, Report};
 
@@ -42,6 +44,8 @@ enum Suite {
     Nonlinear,
     /// A simulation of threads.
     Threads,
+    /// Every priced primitive, as the table of this machine.
+    Calibrate,
     /// Whole networks with predictions beside measurements, every case in a process of its own.
     Tiles,
     /// Every kernel on every instruction set, with the dispatcher's pick and the share of its bound.
@@ -72,6 +76,12 @@ struct Args {
     /// Suite `bootstrap`: slots that differ.
     #[arg(long, requires = "preset")]
     slots: Option<usize>,
+    /// Suite `tiles`: predicts with the table of a machine that `calibrate` wrote.
+    #[arg(long, value_name = "FILE")]
+    machine: Option<PathBuf>,
+    /// Suite `calibrate`: writes the table to this file.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// Suite `tiles`: one case, in this process, as one JSON object.
     #[arg(long)]
     case: Option<String>,
@@ -100,8 +110,20 @@ pub struct Bench {
     pub effort: Effort,
     /// Whether to leave out the large sizes.
     pub quick: bool,
+    /// The table of a machine for predictions, if not the shipped one.
+    pub machine: Option<PathBuf>,
     /// The results.
     pub report: Report,
+}
+
+impl Bench {
+    /// The table of the machine.
+    pub(crate) fn machine(&self) -> anyhow::Result<MachineTable> {
+        Ok(match &self.machine {
+            Some(path) => MachineTable::load(path)?,
+            None => MachineTable::shipped(),
+        })
+    }
 }
 
 fn main() -> anyhow::Result<()> {
@@ -124,6 +146,7 @@ fn main() -> anyhow::Result<()> {
             Effort::FULL
         },
         quick: args.quick,
+        machine: args.machine.clone(),
         report: Report::default(),
     };
     if args.suite == Suite::Threads {
@@ -143,6 +166,9 @@ fn main() -> anyhow::Result<()> {
             _ => bootstrap::run(&bench, args.json.as_deref()),
         };
     }
+    if args.suite == Suite::Calibrate {
+        return calibrate::run(&bench, args.output.as_deref());
+    }
     if args.suite == Suite::Tiles {
         return match &args.case {
             Some(case) => pool.install(|| tiles::run_one(&bench, case)),
@@ -157,7 +183,9 @@ fn main() -> anyhow::Result<()> {
         return finish(&bench, args.json.as_deref());
     }
     pool.install(|| match args.suite {
-        Suite::Threads | Suite::Nonlinear | Suite::Bootstrap | Suite::Tiles => Ok(()),
+        Suite::Threads | Suite::Nonlinear | Suite::Bootstrap | Suite::Tiles | Suite::Calibrate => {
+            Ok(())
+        }
         Suite::Circuits => circuits::run(&mut bench),
         Suite::Peers => peers::run(&mut bench),
         Suite::Ntt => ntt::run(&mut bench),

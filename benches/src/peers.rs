@@ -199,6 +199,7 @@ fn transforms(bench: &mut Bench, effort: Effort) -> anyhow::Result<()> {
         threads: 1,
         effort,
         quick: bench.quick,
+        machine: None,
         report: crate::record::Report::default(),
     };
     crate::ntt::run(&mut own)?;

@@ -86,6 +86,12 @@ fn in_own_process(case: &str, bench: &Bench) -> anyhow::Result<Value> {
         .args(["tiles", "--case", case])
         .args(["--threads", &bench.threads.to_string()])
         .args(bench.quick.then_some("--quick"))
+        .args(
+            bench
+                .machine
+                .iter()
+                .flat_map(|path| [Path::new("--machine"), path]),
+        )
         .stderr(Stdio::inherit())
         .output()
         .context("cannot start another process")?;
@@ -112,6 +118,7 @@ pub(crate) fn run_one(bench: &Bench, name: &str) -> anyhow::Result<()> {
 }
 
 fn measure(bench: &Bench, case: &Case) -> anyhow::Result<Measured> {
+    let machine = bench.machine()?;
     let begin = Instant::now();
     let graph = case.graph()?;
     let requirements = Requirements {
@@ -120,11 +127,11 @@ fn measure(bench: &Bench, case: &Case) -> anyhow::Result<Measured> {
         calibration: case.calibration(&graph)?,
         ..Requirements::default()
     };
-    let compiled = compile(&graph, &requirements, &CkksScheme::new(bench.threads))?;
+    let compiled = compile(&graph, &requirements, &CkksScheme::on(machine.machine(1)))?;
     let compile_ns = begin.elapsed().as_nanos() as u64;
     drop(requirements);
     let params = Params::try_new(spec(&compiled.chain).map_err(anyhow::Error::msg)?)?;
-    let explanation = Explanation::of(&compiled, &params, bench.threads)?;
+    let explanation = Explanation::of(&compiled, &params, &machine.machine(bench.threads))?;
     let input = case.input(&graph)?;
     let mut rng = ChaCha20Rng::from_seed(girih_fixtures::seed("bench tiles"));
     let compile_seconds = compile_ns as f64 * 1e-9;

@@ -56,6 +56,21 @@ enum Command {
         /// Suite tiles: the large network too.
         #[arg(long)]
         alexnet: bool,
+        /// Suite tiles: predicts with the table of a machine that `calibrate` wrote.
+        #[arg(long, value_name = "FILE")]
+        machine: Option<PathBuf>,
+    },
+    /// Measures every priced primitive on this machine, a minute or two, as a table for `girih --machine`.
+    Calibrate {
+        /// Threads of the measurements on all threads.
+        #[arg(long, default_value_t = 2)]
+        threads: usize,
+        /// Writes the table to this file.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// The small degrees only.
+        #[arg(long)]
+        quick: bool,
     },
     /// Prints every kernel by instruction set and prime class, with the dispatcher's pick and the share of its bound.
     Kernels {
@@ -140,6 +155,7 @@ fn run(args: Args) -> anyhow::Result<()> {
             quick,
             scaling,
             alexnet,
+            machine,
         } => {
             let mut call = bench_call(&suite);
             call.push(format!("--threads={threads}"));
@@ -149,6 +165,24 @@ fn run(args: Args) -> anyhow::Result<()> {
             }
             if alexnet {
                 call.push("--alexnet".to_string());
+            }
+            if let Some(path) = machine {
+                let path = std::path::absolute(&path).context("--machine")?;
+                call.push(format!("--machine={}", path.display()));
+            }
+            cargo.run(call)
+        }
+        Command::Calibrate {
+            threads,
+            output,
+            quick,
+        } => {
+            let mut call = bench_call("calibrate");
+            push_common(&mut call, None, quick)?;
+            call.push(format!("--threads={threads}"));
+            if let Some(path) = output {
+                let path = std::path::absolute(&path).context("--output")?;
+                call.push(format!("--output={}", path.display()));
             }
             cargo.run(call)
         }

@@ -1,109 +1,49 @@
 //! What operations cost and how much error they add: [`girih_he::HeProfile`] from parameters.
 //!
-//! Seconds are operation counts times three speeds of the machine. With `l` limbs, `K` special primes and
+//! Seconds are operation counts times three speeds, corrected by what a machine was [measured](Machine) to take. With `l` limbs, `K` special primes and
 //! `d` digits (`a_i` limbs each) one key switch takes `l + (d (l + K) - l) + 2 K + 2 l` transforms,
 //! `sum a_i (l + K - a_i) + 2 K l` multiply-adds of base conversion and `2 d (l + K)` of the key, per
 //! coefficient.
 
+mod machine;
+
 use std::collections::BTreeMap;
-use std::hint::black_box;
-use std::time::Instant;
 
 use girih_he::{HeProfile, Level, NoiseProfile, Primitive};
+use girih_rns::digit_ranges;
 use girih_rns::sample::SIGMA;
-use girih_rns::{Coeff, Poly, digit_ranges};
+
+pub use machine::{Machine, Measurement};
 
 use crate::{Params, Storage, key_bytes};
 
-/// Nanoseconds per row of N words on one thread, and the threads that share the rows.
+/// Nanoseconds per row of N words on one thread.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MachineSpeed {
+struct Rows {
     /// One transform of a row.
-    pub ntt_row_ns: f64,
+    ntt_ns: f64,
     /// One multiply-accumulate of a row from memory (also the price of a sum).
-    pub mac_row_ns: f64,
+    mac_ns: f64,
     /// One multiply-accumulate of a base conversion, the source row being in cache.
-    pub convert_mac_ns: f64,
-    /// Threads.
-    pub threads: usize,
+    convert_ns: f64,
 }
 
 /// Price of a row of a key, in multiply-accumulates: keys are read once per operation, from main memory.
 const KEY_ROW: f64 = 1.5;
-/// Row words of [`MachineSpeed::shipped`].
-const SHIPPED_N: f64 = 65536.0;
+/// log2 of the row words at which [`Rows::shipped`] was measured.
+const SHIPPED_LOG_N: u8 = 16;
 
-impl MachineSpeed {
-    /// Speeds for rows of `n` words scaled from one core with 52-bit vector multipliers at N = 2^16.
-    #[must_use]
-    pub fn shipped(n: usize, threads: usize) -> MachineSpeed {
-        let words = n as f64 / SHIPPED_N;
-        let stages = (n as f64).log2() / SHIPPED_N.log2();
-        MachineSpeed {
-            ntt_row_ns: 52_000.0 * words * stages,
-            mac_row_ns: 25_000.0 * words,
-            convert_mac_ns: 5_000.0 * words,
-            threads,
+impl Rows {
+    /// Scaled from one core with 52-bit vector multipliers at N = 2^16.
+    fn shipped(log_n: u8) -> Rows {
+        let words = (f64::from(log_n) - f64::from(SHIPPED_LOG_N)).exp2();
+        let stages = f64::from(log_n) / f64::from(SHIPPED_LOG_N);
+        Rows {
+            ntt_ns: 52_000.0 * words * stages,
+            mac_ns: 25_000.0 * words,
+            convert_ns: 5_000.0 * words,
         }
     }
-
-    /// Measures this machine on rows of the given parameters, one thread, a few milliseconds.
-    #[must_use]
-    pub fn measure(params: &Params, threads: usize) -> MachineSpeed {
-        let (ring, limbs) = (params.ring(), params.ring().q_len());
-        let poly = Poly::<Coeff>::from_i64(ring, limbs, &[1, 2, 3]).into_ntt(ring);
-        let (mut row, factor) = (poly.row(0).to_vec(), poly.row(0).to_vec());
-        // Tables and rows of all primes in turn: an operation meets each of them once.
-        let mut next = 0;
-        let ntt_row_ns = best_ns(|| {
-            next = (next + 1) % limbs;
-            row.copy_from_slice(poly.row(next));
-            ring.table(next).forward(black_box(&mut row));
-        });
-        let mac_row_ns = best_ns(|| {
-            next = (next + 1) % limbs;
-            let table = ring.table(next);
-            let (kernels, q) = (table.kernels(), table.modulus());
-            kernels.mul(q, black_box(&mut row), poly.row(next), &factor);
-        });
-        // An exact extension takes one multiply-add more than it has sources.
-        let extra = limbs.saturating_sub(1).clamp(1, 4);
-        let convert_mac_ns = if limbs > extra {
-            let small = poly.truncated(extra, ring).into_coeff(ring);
-            let macs = (extra + 1) * (limbs - extra);
-            best_ns(|| {
-                black_box(small.extended(limbs, ring));
-            }) / macs as f64
-        } else {
-            mac_row_ns / 2.0
-        };
-        MachineSpeed {
-            ntt_row_ns,
-            mac_row_ns,
-            convert_mac_ns,
-            threads,
-        }
-    }
-
-    /// Rows divided over the threads; a loop over `rows` rows keeps at most that many busy.
-    fn speed_up(&self, rows: usize) -> f64 {
-        self.threads.clamp(1, rows.max(1)) as f64
-    }
-}
-
-/// The fastest of several runs of at least a few tens of microseconds.
-fn best_ns(mut f: impl FnMut()) -> f64 {
-    (0..7)
-        .map(|_| {
-            let start = Instant::now();
-            let mut runs = 0;
-            while runs < 4 || start.elapsed().as_micros() < 200 {
-                f();
-                runs += 1;
-            }
-            start.elapsed().as_nanos() as f64 / f64::from(runs)
-        })
-        .fold(f64::INFINITY, f64::min)
 }
 
 /// Rows of work of one operation.
@@ -129,13 +69,6 @@ impl Work {
             mac: self.mac / 2.0,
             convert: self.convert / 2.0,
         }
-    }
-
-    fn seconds(self, speed: &MachineSpeed, rows: usize) -> f64 {
-        let ns = self.ntt * speed.ntt_row_ns
-            + self.mac * speed.mac_row_ns
-            + self.convert * speed.convert_mac_ns;
-        ns * 1e-9 / speed.speed_up(rows)
     }
 }
 
@@ -300,33 +233,47 @@ pub fn noise_profile(params: &Params) -> NoiseProfile {
     }
 }
 
+/// Bytes of a process that has done nothing yet: code, allocator, stacks.
+const BASE_BYTES: u64 = 24 << 20;
+
+/// Bytes of the tables of a ring: for every prime the powers of its root and their quotients, forwards and backwards.
+fn table_bytes(params: &Params) -> u64 {
+    let primes = params.ring().q_len() + params.ring().p_len();
+    4 * 8 * (primes * params.n()) as u64
+}
+
 /// Slots, levels, seconds, bytes and errors of a parameter set on a machine.
 ///
 /// Bootstrapping is not priced. The seconds of a rotation that shares its decomposition stand under
 /// [`Primitive::HoistedRotate`].
 #[must_use]
-pub fn profile(params: &Params, speed: &MachineSpeed) -> HeProfile {
+pub fn profile(params: &Params, machine: &Machine) -> HeProfile {
     let chain = params.chain();
     let row = 8 * params.n() as u64;
     let special = params.ring().p_len();
     let mut seconds: BTreeMap<Primitive, Vec<f64>> = BTreeMap::new();
+    let mut together: BTreeMap<Primitive, Vec<f64>> = BTreeMap::new();
     for primitive in Primitive::ALL {
         if primitive == Primitive::Bootstrap {
             continue;
         }
-        let by_level = chain.iter().map(|(level, info)| {
-            Shape::new(params, level)
-                .work(primitive)
-                .seconds(speed, info.limbs)
+        let by_level = chain.iter().map(|(level, _)| {
+            let shape = Shape::new(params, level);
+            machine.seconds(primitive, params.log_n(), &shape)
         });
-        seconds.insert(primitive, by_level.collect());
+        let (alone, all) = by_level.map(|[alone, all]| (alone, all)).unzip();
+        seconds.insert(primitive, alone);
+        together.insert(primitive, all);
     }
     let limbs = || chain.iter().map(|(_, info)| info.limbs as u64);
     HeProfile {
         bootstrapping: None,
         slots: params.slots(),
         log_scale: chain.iter().map(|(_, info)| info.scale.log2()).collect(),
+        threads: machine.threads(),
+        base_bytes: BASE_BYTES + table_bytes(params),
         seconds,
+        together,
         ciphertext_bytes: limbs().map(|l| 2 * l * row).collect(),
         plaintext_bytes: limbs().map(|l| l * row).collect(),
         lazy_plaintext_bytes: limbs().map(|l| (l + special as u64) * row).collect(),
@@ -380,7 +327,7 @@ mod tests {
     #[test]
     fn profiles_have_every_level_and_grow_with_it() {
         let params = Params::try_new(presets::test_small()).expect("parameters");
-        let profile = profile(&params, &MachineSpeed::shipped(params.n(), 1));
+        let profile = profile(&params, &Machine::unmeasured(1));
         let levels = usize::from(params.top().0) + 1;
         assert_eq!(profile.top(), params.top());
         for (primitive, seconds) in &profile.seconds {
@@ -409,17 +356,8 @@ mod tests {
         assert!(top(Primitive::RelinearizeRescale) < parts);
         assert!(top(Primitive::LazyRotate) < top(Primitive::HoistedRotate));
         assert!(top(Primitive::GiantRotate) < top(Primitive::Rotate));
-        let two = super::profile(&params, &MachineSpeed::shipped(params.n(), 2));
-        assert!(two.seconds_of(Primitive::Rotate, params.top()) < top(Primitive::Rotate));
-    }
-
-    #[test]
-    fn a_measured_machine_has_positive_speeds() {
-        let params = Params::try_new(presets::test_tiny()).expect("parameters");
-        let speed = MachineSpeed::measure(&params, 3);
-        assert_eq!(speed.threads, 3);
-        for ns in [speed.ntt_row_ns, speed.mac_row_ns, speed.convert_mac_ns] {
-            assert!(ns > 0.0 && ns.is_finite(), "{speed:?}");
-        }
+        let two = super::profile(&params, &Machine::unmeasured(2));
+        assert_eq!(two.seconds, profile.seconds);
+        assert!(two.seconds_together(Primitive::Rotate, params.top()) < top(Primitive::Rotate));
     }
 }

@@ -21,7 +21,7 @@ use girih_compile::{
     compile,
 };
 use girih_engine::files::{self, Overwrite};
-use girih_engine::{CkksScheme, INSECURE, ModelDigest, ranges_from_json, spec};
+use girih_engine::{CkksScheme, INSECURE, MachineTable, ModelDigest, ranges_from_json, spec};
 use girih_model::Graph;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -69,6 +69,9 @@ pub(crate) struct CompileOptions {
     /// Looks for plans until none of those that are left can be better, however long it takes.
     #[arg(long)]
     pub(crate) exhaustive: bool,
+    /// The table of a machine that `cargo xtask calibrate` wrote: plans and predictions are for that machine.
+    #[arg(long, value_name = "M.json")]
+    pub(crate) machine: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) values: InputOptions,
 }
@@ -216,6 +219,14 @@ pub(crate) struct Model {
 }
 
 impl CompileOptions {
+    /// The prices: those of the machine that is named, or the shipped ones.
+    pub(crate) fn machine(&self) -> anyhow::Result<MachineTable> {
+        match &self.machine {
+            Some(path) => MachineTable::load(path).with_context(|| path.display().to_string()),
+            None => Ok(MachineTable::shipped()),
+        }
+    }
+
     /// Compiles a model. `fallback`, samples and what they are, calibrates if no samples are given and the model
     /// needs some.
     pub(crate) fn compile(
@@ -277,7 +288,11 @@ impl CompileOptions {
             },
             ..Requirements::default()
         };
-        let compiled = compile(&graph, &requirements, &CkksScheme::new(1))?;
+        let compiled = compile(
+            &graph,
+            &requirements,
+            &CkksScheme::on(self.machine()?.machine(1)),
+        )?;
         let params = Params::try_new(spec(&compiled.chain).map_err(anyhow::Error::msg)?)?;
         Ok(Model {
             graph,

@@ -49,6 +49,9 @@ fn profile(slots: usize, depth: usize) -> HeProfile {
     let bytes = vec![0; depth + 1];
     HeProfile {
         bootstrapping: None,
+        threads: 1,
+        together: BTreeMap::new(),
+        base_bytes: 0,
         slots,
         log_scale: vec![30.0; depth + 1],
         seconds: BTreeMap::from(prices.map(|(p, s)| (p, vec![s; depth + 1]))),

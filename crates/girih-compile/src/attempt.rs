@@ -7,14 +7,16 @@ use crate::chain::{BootstrappedSet, ChainRequest, Scheme};
 use crate::compile::{Compiled, PROBES, Requirements};
 use crate::emphasis::Emphasis;
 use crate::lower::{INPUT, Lowered, OUTPUT, lower, lower_bootstrapped};
-use crate::measure::{base_bytes, measures};
+use crate::measure::measures;
 use crate::narrow::Narrow;
 use crate::network::Network;
+use crate::objective::Measure;
 use crate::packing::TensorPacking;
 use crate::plan::{PackingPlan, plan};
 use crate::predict::{clear_ranges, drawn_std, fill, predicted_std, top_level, value_bits};
 use crate::ranges::Ranges;
 use crate::report;
+use crate::storage::priced;
 use crate::{Error, Result, passes};
 
 /// Standard deviations within which the predicted error must stay.
@@ -192,7 +194,9 @@ impl Job<'_> {
                 )));
             }
             manifest.merge(&set.manifest);
-            let mut cost = girih_he::price(&program, profile)?;
+            let most = self.requirements.caps.get(Measure::ServerBytes);
+            let (mut cost, constant_budget) =
+                priced(&program, &constants, &encrypted, profile, most)?;
             cost.key_bytes = manifest
                 .levels()
                 .map(|l| {
@@ -209,7 +213,6 @@ impl Job<'_> {
                 &cost,
                 &manifest,
                 profile,
-                base_bytes(&set.chain, profile),
                 batch,
                 self.requirements.batch,
             )?;
@@ -219,6 +222,7 @@ impl Job<'_> {
                 &packing,
                 &program,
                 &cost,
+                constant_budget,
                 profile,
                 measures,
                 error,
@@ -326,18 +330,27 @@ impl Job<'_> {
         }
         let chain = request(bits, value_bits);
         let manifest = girih_he::verify(&program, top)?;
-        let cost = girih_he::price(&program, &profile)?;
+        let most = requirements.caps.get(Measure::ServerBytes);
+        let (cost, constant_budget) = priced(&program, &constants, &encrypted, &profile, most)?;
         let measures = measures(
             &program,
             &cost,
             &manifest,
             &profile,
-            base_bytes(&chain, &profile),
             batch,
             requirements.batch,
         )?;
         let report = report::summarise(
-            network, *measured, &packing, &program, &cost, &profile, measures, error, None,
+            network,
+            *measured,
+            &packing,
+            &program,
+            &cost,
+            constant_budget,
+            &profile,
+            measures,
+            error,
+            None,
         );
         Ok(Compiled {
             name: network.name.clone(),

@@ -27,6 +27,7 @@ mod report;
 mod scalars;
 mod search;
 mod steps;
+mod storage;
 
 pub use bootstrapping::{Bootstraps, place};
 pub use candidates::MAX_POLYNOMIAL_DEPTH;

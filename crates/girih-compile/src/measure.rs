@@ -3,16 +3,8 @@
 use girih_he::{Cost, Encoding, HeProfile, KeyManifest, Level, Op, Primitive, Program};
 
 use crate::Result;
-use crate::chain::ChainRequest;
 use crate::lower::INPUT;
 use crate::objective::{Batch, Measures};
-
-/// Bytes that a process takes besides keys, constants and ciphertexts: code, buffers, and the tables of every prime.
-pub(crate) fn base_bytes(chain: &ChainRequest, profile: &HeProfile) -> u64 {
-    /// Code and buffers.
-    const PROCESS: u64 = 48 << 20;
-    PROCESS + (profile.log_scale.len() as u64 + 4) * (1 << chain.log_n) * 8 * 4
-}
 
 /// Runs that a request takes with plans of so many samples.
 pub(crate) fn runs(request: Batch, batch: usize) -> usize {
@@ -30,7 +22,6 @@ pub(crate) fn measures(
     cost: &Cost,
     manifest: &KeyManifest,
     profile: &HeProfile,
-    base: u64,
     batch: usize,
     request: Batch,
 ) -> Result<Measures> {
@@ -62,13 +53,13 @@ pub(crate) fn measures(
     Ok(Measures {
         batch,
         runs: runs(request, batch),
-        server_seconds: cost.seconds(),
+        server_seconds: cost.elapsed,
         setup_seconds: encode_seconds(program, profile)?,
         encrypt_seconds: sum(&inputs, Primitive::Encrypt),
         decrypt_seconds: sum(&outputs, Primitive::Decrypt),
         key_seconds: sum(&keys, Primitive::KeyGen),
-        server_bytes: base + cost.peak_ciphertext_bytes + cost.constant_bytes + cost.key_bytes,
-        client_bytes: base + cost.key_bytes + input + output,
+        server_bytes: cost.peak_bytes(),
+        client_bytes: profile.base_bytes + cost.key_bytes + input + output,
         key_bytes: cost.key_bytes,
         // A fresh ciphertext is sent as one half and the seed of the other.
         input_bytes: input / 2,

@@ -121,8 +121,10 @@ pub struct PlanReport {
     pub measures: Measures,
     /// Predicted largest error of an output value (six standard deviations).
     pub predicted_error: f64,
-    /// Bytes of the encoded constants.
+    /// Bytes of the constants that are encoded ahead.
     pub constant_bytes: u64,
+    /// Bytes of constants that may be encoded ahead, the others being encoded when they are met; all of them if `None`.
+    pub constant_budget: Option<u64>,
     /// How the plan was found, and the runners-up.
     pub search: SearchReport,
 }
@@ -134,6 +136,7 @@ pub(crate) fn summarise(
     plan: &PackingPlan,
     program: &Program,
     cost: &Cost,
+    constant_budget: Option<u64>,
     profile: &HeProfile,
     measures: Measures,
     predicted_error: f64,
@@ -182,6 +185,7 @@ pub(crate) fn summarise(
         measures,
         predicted_error,
         constant_bytes: cost.constant_bytes,
+        constant_budget,
         search: SearchReport::default(),
     }
 }

@@ -11,7 +11,7 @@ use crate::chain::BootstrappedSet;
 use crate::compile::{Compiled, Refresh};
 use crate::emphasis::Emphasis;
 use crate::floor::Loads;
-use crate::measure::{base_bytes, runs};
+use crate::measure::runs;
 use crate::network::Network;
 use crate::objective::{Batch, Measure, Measures, Objective};
 use crate::{Error, Result};
@@ -272,7 +272,7 @@ impl<'a> Found<'a> {
         for log_n in MIN_LOG_N..=requirements.max_log_n {
             match self.job.shortest(log_n) {
                 Ok((chain, profile)) => {
-                    let base = base_bytes(&chain, &profile);
+                    let base = profile.base_bytes;
                     settings.extend(self.batches(profile.slots).map(|batch| {
                         let runs = runs(requirements.batch, batch);
                         Setting {
@@ -300,7 +300,7 @@ impl<'a> Found<'a> {
             return Vec::new();
         }
         let loads = Loads::of(network);
-        let base = base_bytes(&set.chain, &set.profile);
+        let base = set.profile.base_bytes;
         self.batches(set.chain.slots())
             .map(|batch| {
                 let runs = runs(requirements.batch, batch);

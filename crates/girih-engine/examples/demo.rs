@@ -14,7 +14,8 @@ use girih_compile::{Compiled, Requirements, compile};
 use girih_engine::files::{self, Access, Overwrite};
 use girih_engine::html::{self, Digit, Page};
 use girih_engine::{
-    CkksScheme, Comparison, Explanation, LocalSession, Phase, RunReport, arg_max, spec,
+    CkksScheme, Comparison, Explanation, LocalSession, MachineTable, Phase, RunReport, arg_max,
+    spec,
 };
 use girih_model::Graph;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -159,7 +160,11 @@ impl Job {
         };
         let compiled = compile(graph, &requirements, &CkksScheme::new(1))?;
         let params = Params::try_new(spec(&compiled.chain).map_err(anyhow::Error::msg)?)?;
-        let explanation = Explanation::of(&compiled, &params, threads)?;
+        let explanation = Explanation::of(
+            &compiled,
+            &params,
+            &MachineTable::shipped().machine(threads),
+        )?;
         Ok(Job {
             compiled,
             explanation,

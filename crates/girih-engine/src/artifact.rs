@@ -149,7 +149,7 @@ impl CompiledModel {
             program: compiled.program.clone(),
             constants: compiled.constants.clone(),
             outputs: compiled.output.tile_names(),
-            constant_budget: None,
+            constant_budget: compiled.report.constant_budget,
             predicted_peak_bytes: compiled.report.measures.server_bytes,
             predicted_seconds: compiled.report.measures.server_seconds,
         };

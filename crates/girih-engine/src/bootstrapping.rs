@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use girih_bootstrap::{BootstrapPlan, BootstrapSpec, Figures, Preset};
-use girih_ckks::cost::{MachineSpeed, profile};
+use girih_ckks::cost::{Machine, profile};
 use girih_ckks::{Params, ParamsSpec, Security};
 use girih_compile::{BootstrappedSet, ChainRequest};
 use girih_he::{Bootstrapping, HeProfile, Primitive};
 
-use crate::{FormatError, Result};
+use crate::{FormatError, MachineTable, Result};
 
 /// A preset that the engine offers.
 pub(crate) struct Offered {
@@ -112,33 +112,40 @@ impl Offered {
         &self,
         params: &Params,
         plan: &BootstrapPlan,
-        speed: &MachineSpeed,
+        machine: &Machine,
     ) -> HeProfile {
         let bootstrapping = self.bootstrapping(plan);
-        let mut prices = profile(params, speed);
+        let mut prices = profile(params, machine);
         // As much faster or slower as a key switch at the top is.
         let top = params.top();
         let switch = |p: &HeProfile| p.seconds_of(Primitive::Relinearize, top);
-        let shipped = profile(params, &MachineSpeed::shipped(params.n(), 1));
+        let shipped = profile(params, &MachineTable::shipped().machine(1));
         let seconds = self.preset.figures.seconds * switch(&prices) / switch(&shipped);
+        let together = prices.seconds_together(Primitive::Relinearize, top);
+        let part = together / switch(&prices);
         let levels = usize::from(bootstrapping.output.0) + 1;
         prices.log_scale.truncate(levels);
-        for by_level in prices.seconds.values_mut() {
+        let both = prices.seconds.values_mut();
+        for by_level in both.chain(prices.together.values_mut()) {
             by_level.truncate(levels);
         }
-        let bootstrap = vec![seconds; levels];
-        prices.seconds.insert(Primitive::Bootstrap, bootstrap);
+        // Threads gain on a bootstrapping what they gain on its key switches.
+        prices
+            .seconds
+            .insert(Primitive::Bootstrap, vec![seconds; levels]);
+        prices
+            .together
+            .insert(Primitive::Bootstrap, vec![seconds * part; levels]);
         prices.bootstrapping = Some(bootstrapping);
         prices
     }
 
     /// The set as the compiler sees it.
-    fn offer(&self, security: u32, threads: usize) -> Result<BootstrappedSet> {
+    fn offer(&self, security: u32, machine: &Machine) -> Result<BootstrappedSet> {
         let spec = &self.preset.params;
         let params = Params::try_new(spec.clone())?;
         let plan = self.plan(&params)?;
-        let speed = MachineSpeed::shipped(params.n(), threads);
-        let profile = self.profile(&params, &plan, &speed);
+        let profile = self.profile(&params, &plan, machine);
         let level_bits = &spec.scale_bits[1..=usize::from(profile.top().0)];
         Ok(BootstrappedSet {
             chain: ChainRequest {
@@ -162,33 +169,29 @@ impl Offered {
 pub(crate) fn offers(
     bits: u32,
     security: Security,
-    threads: usize,
+    machine: &Machine,
 ) -> std::result::Result<Vec<BootstrappedSet>, String> {
     let mut offers = Vec::new();
     for name in SETS {
         if (name == INSECURE_SMALL) == (security == Security::Insecure) {
             let set = named(name)?;
             if set.preset.params.security == security {
-                offers.push(set.offer(bits, threads).map_err(|e| e.to_string())?);
+                offers.push(set.offer(bits, machine).map_err(|e| e.to_string())?);
             }
         }
     }
     Ok(offers)
 }
 
-/// Slots, prices and errors of a compiled model's parameters on a machine of that speed.
+/// Slots, prices and errors of a compiled model's parameters on a machine.
 ///
 /// # Errors
 /// An unknown preset.
-pub(crate) fn prices(
-    params: &Params,
-    name: Option<&str>,
-    speed: &MachineSpeed,
-) -> Result<HeProfile> {
+pub(crate) fn prices(params: &Params, name: Option<&str>, machine: &Machine) -> Result<HeProfile> {
     let Some(name) = name else {
-        return Ok(profile(params, speed));
+        return Ok(profile(params, machine));
     };
     let set = preset(name, params.spec()).map_err(|e| e.of("compiled model"))?;
     let plan = set.plan(params)?;
-    Ok(set.profile(params, &plan, speed))
+    Ok(set.profile(params, &plan, machine))
 }

@@ -10,6 +10,7 @@ mod executor;
 pub mod files;
 pub mod html;
 mod local;
+mod machine;
 mod metrics;
 mod plans;
 mod ranges;
@@ -26,7 +27,8 @@ pub use client::{Client, SECRET_KEY_FILE, with_batch};
 pub use error::{Error, FormatError, Result};
 pub use executor::{Executor, Progress, Run};
 pub use local::{Comparison, LocalSession, Phase, Watch, arg_max, check_ranges, infer_clear};
-pub use metrics::{LayerTiming, Share, Timings, peak_bytes, resident_bytes};
+pub use machine::MachineTable;
+pub use metrics::{LayerTiming, Share, Timings, peak_bytes, resident_bytes, restart_peak};
 pub use plans::{PlanLine, Plans};
 pub use ranges::{ModelDigest, ranges_from_json, ranges_to_json};
 pub use report::{

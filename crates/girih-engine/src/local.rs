@@ -11,7 +11,7 @@ use ndarray::{ArrayD, Axis, IxDyn, Slice};
 use rand_core::CryptoRng;
 
 use crate::executor::Progress;
-use crate::metrics::{Timings, peak_bytes};
+use crate::metrics::{Timings, peak_bytes, resident_bytes, restart_peak};
 use crate::report::{Explanation, RunReport};
 use crate::server::encrypt_weights;
 use crate::{Client, CompiledModel, EncryptedTensor, Error, Executor, Result, Server, with_batch};
@@ -42,7 +42,8 @@ pub struct LocalSession {
 }
 
 impl LocalSession {
-    /// Makes keys and encodes the weights. `compile_seconds` is passed on to the report.
+    /// Makes keys and encodes the weights. `compile_seconds` is passed on to the report. The report's peaks are those of the session,
+    /// what the process holds at its start included.
     ///
     /// # Errors
     /// Parameters that the gate refuses, values that overflow the modulus.
@@ -53,6 +54,8 @@ impl LocalSession {
         rng: &mut R,
         watch: Watch<'_>,
     ) -> Result<Self> {
+        restart_peak();
+        let held = resident_bytes().unwrap_or(explanation.held_bytes);
         let model = CompiledModel::try_new(compiled)?;
         watch(Phase::Keys, 0.0);
         let begin = Instant::now();
@@ -61,7 +64,7 @@ impl LocalSession {
         let mut server = Server::try_new(model.server, keys)?;
         if !model.client.weights.is_empty() {
             let key = client.public_key(rng)?;
-            server.set_weights(&encrypt_weights(&model.weights, &model.client, &key, rng)?)?;
+            server.set_weights(encrypt_weights(&model.weights, &model.client, &key, rng)?)?;
         }
         let keygen_seconds = begin.elapsed().as_secs_f64();
         watch(Phase::Keys, 1.0);
@@ -72,6 +75,8 @@ impl LocalSession {
         watch(Phase::Encode, 1.0);
         let mut report = empty_report("encrypted", explanation);
         report.compile_seconds = compile_seconds;
+        report.predicted_peak_bytes =
+            held + (explanation.predicted_peak_bytes).saturating_sub(explanation.held_bytes);
         report.keygen_seconds = keygen_seconds;
         report.encode_seconds = encode_seconds;
         report.constant_bytes = server.encoded_bytes();

@@ -88,7 +88,13 @@ pub(crate) fn timed<T>(body: impl FnOnce() -> T) -> (T, f64) {
     (result, (elapsed - inside).max(0.0))
 }
 
-/// Peak resident bytes of this process so far (`VmHWM`), where the system tells.
+/// Lets [`peak_bytes`] begin anew with what is resident now, where the system allows it.
+pub fn restart_peak() {
+    // Where it does not, the peak is that of the whole process, as documented.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// Peak resident bytes of this process so far (`VmHWM`), since [`restart_peak`], where the system tells.
 #[must_use]
 pub fn peak_bytes() -> Option<u64> {
     status_bytes("VmHWM:")

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use girih_ckks::cost::MachineSpeed;
+use girih_ckks::cost::Machine;
 use girih_ckks::wire::{ciphertext_len, encapsulation_keys_len, evaluation_keys_len};
 use girih_ckks::{KeyId, Params};
 use girih_compile::{BootstrapReport, Compiled, Effect, FitReport, Ranges};
-use girih_he::{KeyManifest, Primitive, price};
+use girih_he::{KeyManifest, Primitive, Storage, price_stored};
 use serde::{Deserialize, Serialize};
 
 use crate::metrics::LayerTiming;
@@ -241,6 +241,9 @@ pub struct Explanation {
     pub predicted_seconds: f64,
     /// Predicted peak bytes of the server.
     pub predicted_peak_bytes: u64,
+    /// Of these, the bytes of the process, of the scheme's tables and of the constants in the clear: what a process that has compiled the
+    /// model holds already.
+    pub held_bytes: u64,
     /// Predicted largest error of an output value.
     pub predicted_error: f64,
     /// Bytes of all evaluation keys in their file form.
@@ -297,15 +300,29 @@ impl From<&BootstrapReport> for PlannedBootstrap {
 }
 
 impl Explanation {
-    /// Explains a compiled model; measures the speed of this machine for a few milliseconds.
+    /// Explains a compiled model on a machine.
     ///
     /// # Errors
     /// None for what the compiler made.
-    pub fn of(compiled: &Compiled, params: &Params, threads: usize) -> Result<Self> {
-        let speed = MachineSpeed::measure(params, threads);
+    pub fn of(compiled: &Compiled, params: &Params, machine: &Machine) -> Result<Self> {
         let preset = compiled.chain.preset.as_deref();
-        let prices = bootstrapping::prices(params, preset, &speed)?;
-        let cost = price(&compiled.program, &prices)?;
+        let prices = bootstrapping::prices(params, preset, machine)?;
+        let storage = Storage {
+            constants: &compiled.constants,
+            encrypted: &compiled.encrypted_weights,
+            constant_budget: compiled.report.constant_budget,
+        };
+        let cost = price_stored(&compiled.program, &storage, &prices)?;
+        // Keys and matrices of a bootstrapping are none of the program's.
+        let keys_besides = compiled
+            .report
+            .measures
+            .key_bytes
+            .saturating_sub(cost.key_bytes);
+        let constants_besides = compiled
+            .report
+            .constant_bytes
+            .saturating_sub(cost.constant_bytes);
         let mut keys = key_reports(params, &compiled.manifest);
         if preset.is_some() {
             keys.push(KeyReport {
@@ -329,9 +346,10 @@ impl Explanation {
             model: compiled.name.clone(),
             batch: compiled.input.batch(),
             params: ParamsReport::of(params),
-            threads,
-            predicted_seconds: cost.seconds(),
-            predicted_peak_bytes: compiled.report.measures.server_bytes,
+            threads: machine.threads(),
+            predicted_seconds: cost.elapsed,
+            predicted_peak_bytes: cost.peak_bytes() + keys_besides + constants_besides,
+            held_bytes: prices.base_bytes + cost.clear_bytes,
             predicted_error: compiled.report.predicted_error,
             key_bytes: keys.iter().map(|k| k.bytes).sum(),
             ciphertext_bytes: tiles * ciphertext_len(params, entry).0 as u64,

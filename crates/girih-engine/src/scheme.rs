@@ -3,22 +3,22 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use girih_ckks::cost::{MachineSpeed, profile};
+use girih_ckks::cost::{Machine, profile};
 use girih_ckks::{Params, ParamsSpec, Security};
 use girih_compile::{BootstrappedSet, ChainRequest, Scheme};
 use girih_he::HeProfile;
 
-use crate::bootstrapping;
+use crate::{MachineTable, bootstrapping};
 
 /// Asked for in place of a number of bits, switches the security gate off.
 pub const INSECURE: u32 = 0;
 
 /// CKKS with the prices of one machine.
 ///
-/// Plans are made with the shipped prices, so that a model compiles to the same program on every machine.
+/// Plans are made with the shipped prices unless others are given, so that a model compiles to the same program on every machine.
 #[derive(Debug)]
 pub struct CkksScheme {
-    threads: usize,
+    machine: Machine,
     known: Mutex<HashMap<Key, std::result::Result<HeProfile, String>>>,
 }
 
@@ -28,8 +28,14 @@ impl CkksScheme {
     /// For evaluation on so many threads.
     #[must_use]
     pub fn new(threads: usize) -> Self {
+        Self::on(MachineTable::shipped().machine(threads))
+    }
+
+    /// With the prices of a machine.
+    #[must_use]
+    pub fn on(machine: Machine) -> Self {
         CkksScheme {
-            threads,
+            machine,
             known: Mutex::new(HashMap::new()),
         }
     }
@@ -48,16 +54,13 @@ impl Scheme for CkksScheme {
             .entry(key)
             .or_insert_with(|| {
                 let params = Params::try_new(spec(chain)?).map_err(|e| e.to_string())?;
-                Ok(profile(
-                    &params,
-                    &MachineSpeed::shipped(params.n(), self.threads),
-                ))
+                Ok(profile(&params, &self.machine))
             })
             .clone()
     }
 
     fn bootstrapped(&self, bits: u32) -> Vec<BootstrappedSet> {
-        let known = security(bits).and_then(|s| bootstrapping::offers(bits, s, self.threads));
+        let known = security(bits).and_then(|s| bootstrapping::offers(bits, s, &self.machine));
         known.unwrap_or_default()
     }
 }

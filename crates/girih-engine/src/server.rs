@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use girih_bootstrap::{BootstrapEvaluator, BootstrapKeys, Bootstrapper};
-use girih_ckks::cost::MachineSpeed;
 use girih_ckks::{
     Ciphertext, EncapsulationKeys, Encoder, Encodings, Encryptor, EvaluationKeys, Evaluator,
     Params, PublicKey, Use,
@@ -22,7 +21,7 @@ use crate::artifact::{ModelId, ServerPart};
 use crate::executor::{Executor, Progress};
 use crate::metrics::Timings;
 use crate::tensor::{EncryptedTensor, Role, Tile};
-use crate::{Error, FormatError, Result, bootstrapping};
+use crate::{Error, FormatError, MachineTable, Result, bootstrapping};
 
 /// Name of the evaluation keys' file in the server's folder.
 pub const EVALUATION_KEYS_FILE: &str = "evaluation.keys";
@@ -91,8 +90,8 @@ impl Server {
             }
             .into());
         }
-        let speed = MachineSpeed::shipped(params.n(), 1);
-        let prices = bootstrapping::prices(&params, part.preset.as_deref(), &speed)?;
+        let machine = MachineTable::shipped().machine(1);
+        let prices = bootstrapping::prices(&params, part.preset.as_deref(), &machine)?;
         let bootstrapping = prices.bootstrapping;
         let plan = match &part.preset {
             None => None,
@@ -158,12 +157,12 @@ impl Server {
     ///
     /// # Errors
     /// Weights of another model, or a name that the program does not read.
-    pub fn set_weights(&mut self, weights: &EncryptedTensor) -> Result<()> {
+    pub fn set_weights(&mut self, weights: EncryptedTensor) -> Result<()> {
         weights.check(&self.id, Role::Weights)?;
-        let [tiles] = &weights.chunks[..] else {
-            let why = format!("{} chunks, expected one", weights.chunks.len());
-            return Err(FormatError::field("weights", why).of("encrypted weights"));
-        };
+        let [tiles] = <[Vec<Tile>; 1]>::try_from(weights.chunks).map_err(|chunks| {
+            let why = format!("{} chunks, expected one", chunks.len());
+            FormatError::field("weights", why).of("encrypted weights")
+        })?;
         let program = self.executor.program();
         let inputs: BTreeSet<&str> = program.inputs().map(|(name, _)| name).collect();
         for (name, tile) in weights.names.iter().zip(tiles) {
@@ -174,8 +173,11 @@ impl Server {
                 )
                 .of("encrypted weights"));
             }
-            let weight = Arc::new(tile.expand(&self.params));
-            self.weights.insert(name.clone(), weight);
+            let weight = match tile {
+                Tile::Full(ciphertext) => ciphertext,
+                Tile::Seeded(ciphertext) => ciphertext.expand(&self.params),
+            };
+            self.weights.insert(name.clone(), Arc::new(weight));
         }
         Ok(())
     }

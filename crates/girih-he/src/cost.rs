@@ -1,13 +1,27 @@
 //! The price of a program: seconds by primitive and region, bytes.
 
+mod schedule;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use crate::interpret::schedule;
 use crate::verify::{states, verify};
 use crate::{
-    ConstId, GiantStep, HeProfile, Level, Op, Primitive, Program, Result, Rotation, ValueId,
+    ConstId, ConstantValues, Constants, Encoding, GiantStep, HeProfile, Level, Op, Primitive,
+    Program, Result, Rotation, ValueId, encodings, encodings_of, interpret, kept_encodings,
 };
+use schedule::{bytes, simulate, working_level};
+
+/// What a server holds besides the program and the keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Storage<'a> {
+    /// The values of the program's constants.
+    pub constants: &'a Constants,
+    /// The inputs that are weights: the server has them as whole ciphertexts all the time.
+    pub encrypted: &'a Constants,
+    /// Bytes of encodings that are made ahead; all of them if `None`. The others are made whenever they are met.
+    pub constant_budget: Option<u64>,
+}
 
 /// How often something happens and how long it takes in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -25,12 +39,22 @@ pub struct Cost {
     pub shares: BTreeMap<(u32, Primitive), Share>,
     /// Names of the regions.
     pub regions: Vec<String>,
-    /// Most bytes of ciphertexts alive at one time, inputs and outputs included.
+    /// Seconds of a run on the profile's threads: independent instructions run at the same time.
+    pub elapsed: f64,
+    /// Most bytes of ciphertexts alive at one time, outputs included, inputs from when they are first read.
     pub peak_ciphertext_bytes: u64,
-    /// Bytes of all encoded constants, one encoding per level and scale at which a constant is used.
+    /// What running instructions add to them: digits, sums, remainders, encodings that are not kept.
+    pub scratch_bytes: u64,
+    /// Bytes of the inputs as they arrive, with one half as a seed, and of encrypted weights.
+    pub input_bytes: u64,
+    /// Bytes of the constants in the clear.
+    pub clear_bytes: u64,
+    /// Bytes of the encodings that are kept.
     pub constant_bytes: u64,
     /// Bytes of the evaluation keys.
     pub key_bytes: u64,
+    /// Bytes of the process itself and of the scheme's tables.
+    pub base_bytes: u64,
 }
 
 impl Cost {
@@ -38,6 +62,18 @@ impl Cost {
     #[must_use]
     pub fn seconds(&self) -> f64 {
         self.shares.values().map(|s| s.seconds).sum()
+    }
+
+    /// Most bytes in use at one time.
+    #[must_use]
+    pub fn peak_bytes(&self) -> u64 {
+        self.base_bytes
+            + self.peak_ciphertext_bytes
+            + self.scratch_bytes
+            + self.input_bytes
+            + self.clear_bytes
+            + self.constant_bytes
+            + self.key_bytes
     }
 
     /// The share of one primitive over all regions.
@@ -70,11 +106,11 @@ impl Cost {
     }
 }
 
-/// The price of a program whose levels are assigned.
+/// The price of a program whose levels are assigned, all constants being encoded ahead.
 ///
 /// Every primitive is priced at the level of its operands:
 ///
-/// * rotations of one value run together (see [`schedule`]): the first costs a
+/// * rotations of one value run together (see [`schedule`](interpret::schedule)): the first costs a
 ///   [`Rotate`](Primitive::Rotate), the others a [`HoistedRotate`](Primitive::HoistedRotate);
 /// * `sum_rotated` costs a `Rotate` for every distinct value that moves, a `HoistedRotate` for every further rotation of it,
 ///   and the sums;
@@ -84,6 +120,7 @@ impl Cost {
 ///   distinct baby step, a `MulPlainLazy` per product, a `GiantRotate` per giant step, and a `Divide` or, rescaled, a
 ///   `DivideRescale`;
 /// * `dot_plain` costs a `MulPlain` per term, sums included;
+/// * an input costs an `Expand`, a constant that is not kept an `Encode` or `EncodeLazy` per use;
 /// * `drop_to` the same level is free.
 ///
 /// Levels for which the profile has no number are free.
@@ -91,77 +128,79 @@ impl Cost {
 /// # Errors
 /// The program does not pass [`verify`].
 pub fn price(program: &Program, profile: &HeProfile) -> Result<Cost> {
+    let none = Constants::default();
+    let storage = Storage {
+        constants: &none,
+        encrypted: &none,
+        constant_budget: None,
+    };
+    price_stored(program, &storage, profile)
+}
+
+/// [`price`] with a storage: constants by their periods, those beyond the budget encoded when they are met.
+///
+/// # Errors
+/// As [`price`].
+pub fn price_stored(program: &Program, storage: &Storage<'_>, profile: &HeProfile) -> Result<Cost> {
     let top = profile.top();
     let keys = verify(program, top)?;
     let states = states(program, top)?;
-    let bytes = |table: &[u64], level: Level| table.get(level.0 as usize).copied().unwrap_or(0);
     let mut cost = Cost {
         regions: program.regions.clone(),
+        base_bytes: profile.base_bytes,
         ..Cost::default()
     };
-    cost.key_bytes = keys
-        .levels()
-        .map(|level| bytes(&profile.key_bytes, level))
+    let key_bytes = |level| bytes(&profile.key_bytes, level);
+    cost.key_bytes = keys.levels().map(key_bytes).sum();
+    let periods = storage.constants.periods(program);
+    let wanted = encodings(program, &states);
+    let kept = kept_encodings(&wanted, profile, &periods, storage.constant_budget);
+    let size = |e: &Encoding| e.bytes(profile, periods[e.constant.index()]);
+    cost.constant_bytes = kept.iter().map(size).sum();
+    let constants = storage.constants.iter();
+    cost.clear_bytes = constants
+        .map(|(_, values)| clear_bytes(values, program.slots))
         .sum();
-
-    let mut encodings = BTreeSet::new();
-    for inst in &program.insts {
-        if let Some(v) = inst.op.operands().first() {
-            let at = states[v.index()];
-            let lazy = inst.op.is_transform();
-            let uses = inst.op.constants().into_iter();
-            encodings.extend(uses.map(|p| (p, at.level, at.product, lazy)));
-        }
-    }
-    cost.constant_bytes = encodings
-        .iter()
-        .map(|&(_, level, _, lazy)| match lazy {
-            true => bytes(&profile.lazy_plaintext_bytes, level),
-            false => bytes(&profile.plaintext_bytes, level),
+    let is_weight = |name: &str| storage.encrypted.get(name).is_some();
+    cost.input_bytes = program
+        .inputs()
+        .map(|(name, v)| {
+            let whole = bytes(&profile.ciphertext_bytes, states[v.index()].level);
+            if is_weight(name) { whole } else { whole / 2 }
         })
         .sum();
-
-    let size = |i: usize| bytes(&profile.ciphertext_bytes, states[i].level);
-    let mut uses = program.use_counts();
-    let mut live: u64 = program.inputs().map(|(_, v)| size(v.index())).sum();
-    cost.peak_ciphertext_bytes = live;
-    for step in schedule(program) {
+    for step in interpret::schedule(program) {
         for (position, id) in step.iter().enumerate() {
             let inst = &program.insts[id.index()];
-            let level = inst
-                .op
-                .operands()
-                .first()
-                .map_or(states[id.index()].level, |v| states[v.index()].level);
-            let level = inst.op.working_level(level);
+            let level = working_level(&inst.op, *id, &states);
+            let mut charge = |primitive, times, level| {
+                let seconds = profile.seconds_of(primitive, level);
+                cost.charge(inst.region, primitive, times, seconds);
+            };
             for (primitive, times) in primitives(&inst.op, level, program.slots, position > 0) {
-                cost.charge(
-                    inst.region,
-                    primitive,
-                    times,
-                    profile.seconds_of(primitive, level),
-                );
+                charge(primitive, times, level);
             }
-            if !matches!(inst.op, Op::Input(_)) {
-                live += size(id.index());
+            if let Op::Input(name) = &inst.op
+                && !is_weight(name)
+            {
+                charge(Primitive::Expand, 1, level);
             }
-        }
-        cost.peak_ciphertext_bytes = cost.peak_ciphertext_bytes.max(live);
-        for id in &step {
-            for v in program.insts[id.index()].op.operands() {
-                uses[v.index()] -= 1;
-                if uses[v.index()] == 0 {
-                    live -= size(v.index());
-                }
+            for met in encodings_of(&inst.op, &states).filter(|e| !kept.contains(e)) {
+                charge(met.usage.primitive(), 1, met.level);
             }
         }
-        live -= step
-            .iter()
-            .filter(|id| uses[id.index()] == 0)
-            .map(|id| size(id.index()))
-            .sum::<u64>();
     }
+    let run = simulate(program, &states, profile, &kept, is_weight);
+    cost.elapsed = run.seconds;
+    cost.peak_ciphertext_bytes = run.peak_ciphertext_bytes;
+    cost.scratch_bytes = run.peak_bytes - run.peak_ciphertext_bytes;
     Ok(cost)
+}
+
+/// Bytes of the values that are kept, one period of them.
+fn clear_bytes(values: &ConstantValues, slots: usize) -> u64 {
+    let period = 8 * values.period(slots) as u64;
+    values.bytes().min(period)
 }
 
 /// The primitives of one operation with operands at `level`; `hoisted` if another rotation of the
@@ -267,6 +306,7 @@ impl fmt::Display for Cost {
             )?;
         }
         writeln!(f, "total {:.6} s on one thread", self.seconds())?;
+        writeln!(f, "elapsed {:.6} s", self.elapsed)?;
         writeln!(
             f,
             "ciphertexts {} B at most, constants {} B, keys {} B",
@@ -318,8 +358,7 @@ mod tests {
         let rotate = profile.seconds_of(Primitive::Rotate, Level(2));
         assert!((cost.shares[&(1, Primitive::Rotate)].seconds - rotate).abs() < 1e-12);
         assert_eq!(cost.of_region(1).count, 2);
-        // The three rotations and their sum are alive together (the input is dropped after the
-        // rotations, but they are made while it lives).
+        // The three rotations and their sum are alive together, or they and the input.
         assert_eq!(cost.peak_ciphertext_bytes, 4 * profile.ciphertext_bytes[2]);
         assert_eq!(cost.constant_bytes, profile.plaintext_bytes[2]);
         assert_eq!(cost.key_bytes, 4 * profile.key_bytes[2]);

@@ -30,7 +30,7 @@ mod verify;
 pub use auto::Auto;
 pub use clear::{ClearEvaluator, ClearVector};
 pub use constant_values::{ConstantSource, ConstantValues, period};
-pub use cost::{Cost, price};
+pub use cost::{Cost, Storage, price, price_stored};
 pub use encodings::{ConstantUse, Encoding, encodings, encodings_of, kept_encodings};
 pub use error::{Error, Result};
 pub use evaluator::{Bootstrap, Evaluator, GiantStep, Leveled};

@@ -198,9 +198,15 @@ pub struct HeProfile {
     pub slots: usize,
     /// log2 of the canonical scale, by level (index 0 is level 0).
     pub log_scale: Vec<f64>,
-    /// Seconds of a primitive by level: `seconds[primitive][level]`; see [`seconds_of`](HeProfile::seconds_of)
+    /// Threads of an evaluation.
+    pub threads: usize,
+    /// Seconds of a primitive on one thread by level: `seconds[primitive][level]`; see [`seconds_of`](HeProfile::seconds_of)
     /// for missing ones.
     pub seconds: BTreeMap<Primitive, Vec<f64>>,
+    /// The same with all threads at work on one primitive; those on one thread for missing ones.
+    pub together: BTreeMap<Primitive, Vec<f64>>,
+    /// Bytes of a process before it holds a key, tables of the scheme included.
+    pub base_bytes: u64,
     /// Bytes of a ciphertext, by level.
     pub ciphertext_bytes: Vec<u64>,
     /// Bytes of an encoded constant, by level.
@@ -222,7 +228,16 @@ impl HeProfile {
         Level(u8::try_from(self.log_scale.len().saturating_sub(1)).unwrap_or(u8::MAX))
     }
 
-    /// Seconds of one primitive at a level. A fused primitive that the profile does not list costs what the
+    /// Seconds of one primitive at a level with all threads at work on it.
+    #[must_use]
+    pub fn seconds_together(&self, primitive: Primitive, level: Level) -> f64 {
+        let listed = self.together.get(&primitive);
+        let at = listed.and_then(|by_level| by_level.get(usize::from(level.0)));
+        at.copied()
+            .unwrap_or_else(|| self.seconds_of(primitive, level))
+    }
+
+    /// Seconds of one primitive at a level, on one thread. A fused primitive that the profile does not list costs what the
     /// separate ones do; another is free.
     #[must_use]
     pub fn seconds_of(&self, primitive: Primitive, level: Level) -> f64 {

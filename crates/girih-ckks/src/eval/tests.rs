@@ -14,7 +14,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
 use super::*;
-use crate::cost::{MachineSpeed, profile};
+use crate::cost::{Machine, profile};
 use crate::keys::SecretKey;
 use crate::{KeyGenerator, ParamsSpec, Plaintext, Security, Storage};
 
@@ -60,7 +60,7 @@ impl Setup {
         let keys = generator
             .evaluation_keys(&secret, &manifest, &mut rng)
             .expect("keys");
-        let profile = profile(&params, &MachineSpeed::shipped(params.n(), 1));
+        let profile = profile(&params, &Machine::unmeasured(1));
         Setup {
             eval: Evaluator::new(keys),
             noise: NoiseEvaluator::try_new(profile.clone()).expect("profile"),

@@ -92,7 +92,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         let weights = args.server.join(ENCRYPTED_WEIGHTS_FILE);
         if weights.is_file() {
             let tensor = EncryptedTensor::from_bytes(&files::read(&weights)?, &params);
-            server.set_weights(&tensor.with_context(|| weights.display().to_string())?)?;
+            server.set_weights(tensor.with_context(|| weights.display().to_string())?)?;
         }
         let bytes = files::read(&args.input)?;
         let input = EncryptedTensor::from_bytes(&bytes, &params)

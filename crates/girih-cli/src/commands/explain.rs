@@ -47,7 +47,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         .options
         .compile(source, Some((&samples, what)), Request::Any)?;
     args.threads.install(|threads| {
-        let explanation = Explanation::of(&model.compiled, &model.params, threads)?;
+        let explanation = Explanation::of(
+            &model.compiled,
+            &model.params,
+            &args.options.machine()?.machine(threads),
+        )?;
         print(&model, &explanation);
         if let Some(folder) = &args.svg {
             draw(&model, folder, overwrite)?;

@@ -67,7 +67,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         result => result?,
     }
     args.threads.install(|threads| {
-        let explanation = Explanation::of(&model.compiled, &model.params, threads)?;
+        let explanation = Explanation::of(
+            &model.compiled,
+            &model.params,
+            &args.options.machine()?.machine(threads),
+        )?;
         eprintln!("{}", model.params);
         eprintln!(
             "predicted: {} a batch of {}, {} of memory, {} of keys",

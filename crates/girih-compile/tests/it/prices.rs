@@ -45,6 +45,9 @@ impl Scheme for Prices {
         let root = (slots as f64).sqrt();
         Ok(HeProfile {
             bootstrapping: None,
+            threads: 1,
+            together: BTreeMap::new(),
+            base_bytes: 0,
             slots,
             log_scale: (0..levels)
                 .map(|_| f64::from(*chain.level_bits.first().unwrap_or(&30)))

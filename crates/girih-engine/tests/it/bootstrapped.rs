@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use girih_ckks::{EncapsulationKeys, EvaluationKeys, Security};
 use girih_compile::{Compiled, Refresh, Requirements, compile};
 use girih_engine::{
-    CkksScheme, Client, ClientPart, CompiledModel, Error, Explanation, INSECURE, Server,
-    ServerKeys, ServerPart, infer_clear,
+    CkksScheme, Client, ClientPart, CompiledModel, Error, Explanation, INSECURE, MachineTable,
+    Server, ServerKeys, ServerPart, infer_clear,
 };
 use girih_he::Level;
 use girih_model::{ActivationKind, Graph, GraphBuilder, Op, reference};
@@ -115,7 +115,8 @@ fn three_roles_and_their_files() {
     let (output, _) = server.evaluate(&encrypted, None).expect("evaluates");
     let answer = client.decrypt(&output).expect("decrypts");
 
-    let explanation = Explanation::of(compiled(), params, 1).expect("explains");
+    let explanation =
+        Explanation::of(compiled(), params, &MachineTable::shipped().machine(1)).expect("explains");
     assert_eq!(explanation.preset.as_deref(), Some("insecure-small"));
     assert!(explanation.bootstrap_seconds > 0.0);
     let (clear, report) = infer_clear(compiled(), &explanation, input.clone(), None).expect("runs");
@@ -136,7 +137,8 @@ fn three_roles_and_their_files() {
 fn the_clear_run_reports_messages_beyond_the_bound() {
     let (client, _) = parts();
     let params = client.params().expect("parameters");
-    let explanation = Explanation::of(compiled(), &params, 1).expect("explains");
+    let explanation = Explanation::of(compiled(), &params, &MachineTable::shipped().machine(1))
+        .expect("explains");
     let error =
         infer_clear(compiled(), &explanation, samples(1, 40.0), None).expect_err("too large");
     let words = error.to_string();

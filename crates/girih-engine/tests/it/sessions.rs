@@ -141,7 +141,7 @@ fn weights_may_be_encrypted() {
     let weights = encrypt_weights(&values, &model.client, &public, &mut rng).expect("encrypts");
     let bytes = weights.to_bytes(client.params()).expect("writes");
     server
-        .set_weights(&EncryptedTensor::from_bytes(&bytes, client.params()).expect("reads"))
+        .set_weights(EncryptedTensor::from_bytes(&bytes, client.params()).expect("reads"))
         .expect("its weights");
     let input = client.encrypt(samples(2), &mut rng).expect("encrypts");
     let (output, _) = server.evaluate(&input, None).expect("evaluates");

@@ -271,7 +271,7 @@ impl<'a> Found<'a> {
         let loads = Loads::of(self.job.network);
         for log_n in MIN_LOG_N..=requirements.max_log_n {
             match self.job.shortest(log_n) {
-                Ok((chain, profile)) => {
+                Ok((_, profile)) => {
                     let base = profile.base_bytes;
                     settings.extend(self.batches(profile.slots).map(|batch| {
                         let runs = runs(requirements.batch, batch);

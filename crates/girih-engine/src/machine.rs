@@ -15,9 +15,6 @@ pub struct MachineTable {
     measurements: Vec<Measurement>,
 }
 
-/// Measured with two threads of an AMD Zen 5 virtual machine with AVX-512-IFMA, whose neighbours share cache and memory.
-const SHIPPED: &str = include_str!("machine.json");
-
 /// Name in errors.
 const WHAT: &str = "machine table";
 
@@ -49,11 +46,11 @@ impl MachineTable {
         }
     }
 
-    /// The table that plans are made with unless another is given: a model compiles to the same program on every machine.
+    /// The table that plans are made with unless another is given, so that a model compiles to the same program on every machine: no
+    /// measurement, the formulas alone, which were fitted to an AMD Zen 5 virtual machine with AVX-512-IFMA.
     #[must_use]
     pub fn shipped() -> Self {
-        // A test reads it.
-        Self::from_json(SHIPPED).unwrap_or_else(|_| MachineTable::new(1, Vec::new()))
+        MachineTable::new(1, Vec::new())
     }
 
     /// The threads of [`Measurement::together`].
@@ -169,23 +166,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shipped_table_is_complete_and_reads_back() {
-        let table = MachineTable::from_json(SHIPPED).expect("reads");
-        for primitive in Primitive::ALL {
-            let measured = |log_n| {
-                let here = |m: &&Measurement| m.primitive == primitive && m.log_n == log_n;
-                table.measurements().iter().filter(here).count()
-            };
-            if primitive != Primitive::Bootstrap {
-                assert!((12..=16).all(|n| measured(n) > 0), "{}", primitive.name());
-            }
+    fn tables_read_back() {
+        let measured = |(k, primitive)| Measurement {
+            primitive,
+            log_n: 12 + k as u8 % 5,
+            limbs: 3 + k,
+            special: 1,
+            digits: 3,
+            drop: 1,
+            seconds: 1.234_567e-6 * 10f64.powi(k as i32 % 7),
+            together: 1e-6,
+        };
+        let all = Primitive::ALL.into_iter().enumerate().map(measured);
+        let table = MachineTable::new(2, all.collect());
+        let json = table.to_json().expect("writes");
+        let again = MachineTable::from_json(&json).expect("reads");
+        assert_eq!(again.to_json().expect("writes"), json);
+        assert_eq!(again.threads(), 2);
+        for (a, b) in table.measurements().iter().zip(again.measurements()) {
+            assert!((a.seconds / b.seconds - 1.0).abs() < 1e-3, "four digits");
+            assert_eq!(
+                (a.primitive, a.log_n, a.limbs),
+                (b.primitive, b.log_n, b.limbs)
+            );
         }
-        let again = MachineTable::from_json(&table.to_json().expect("writes")).expect("reads");
-        assert_eq!(
-            again.to_json().expect("writes"),
-            table.to_json().expect("writes")
-        );
-        assert_eq!(again.measurements().len(), table.measurements().len());
+        assert!(MachineTable::shipped().measurements().is_empty());
     }
 
     #[test]

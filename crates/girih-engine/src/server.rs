@@ -204,10 +204,12 @@ impl Server {
                 None => Ok(()),
             }
         })?;
-        match self.evaluator.bootstrapper() {
-            Some(bootstrapper) => Ok(bootstrapper.prepare()?),
-            None => Ok(()),
+        if let Some(bootstrapper) = self.evaluator.bootstrapper() {
+            bootstrapper.prepare()?;
         }
+        // What keys and encodings needed on the way has other sizes than what an evaluation needs.
+        self.params.ring().pool().trim();
+        Ok(())
     }
 
     /// Bytes of the encoded constants.

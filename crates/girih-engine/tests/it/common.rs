@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use girih_compile::{Compiled, Requirements, Weights, compile};
+use girih_compile::{Compiled, Refresh, Requirements, Weights, compile};
 use girih_engine::{CkksScheme, Client, CompiledModel, EncryptedTensor, INSECURE, Server};
 use girih_model::{Graph, GraphBuilder, Op};
 use ndarray::{Array1, Array2, ArrayD, IxDyn};
@@ -63,6 +63,8 @@ pub(crate) fn compiled(weights: Weights) -> Compiled {
         batch: 2.into(),
         security: INSECURE,
         weights,
+        // The small set with a bootstrapping has the smallest ring of all.
+        bootstrapping: Refresh::Never,
         ..Requirements::default()
     };
     compile(&graph(), &requirements, &CkksScheme::new(1)).expect("compiles")

@@ -39,6 +39,10 @@ struct Running {
     left: f64,
 }
 
+/// What a doubling of the threads costs each of them: they share cache and memory. Measured with two on seven networks, where it would be
+/// between -0.1 and 0.45 (`docs/cost-model.md`).
+const SHARED_MEMORY: f64 = 0.1;
+
 /// Simulates the executor: ready steps start in program order, as many at a time as there are threads, which share their time evenly.
 /// Inputs that `are_open` are there in full before and after.
 pub(super) fn simulate(
@@ -67,6 +71,7 @@ pub(super) fn simulate(
     let mut running: Vec<Running> = Vec::new();
     let mut result = Simulated::default();
     let (mut live, mut scratch) = (0u64, 0u64);
+    let contention = 1.0 + SHARED_MEMORY * (threads as f64).log2();
     loop {
         while running.len() < threads {
             let Some(Reverse(s)) = ready.pop() else { break };
@@ -92,7 +97,7 @@ pub(super) fn simulate(
             break;
         };
         let passed = time(&running[next]);
-        result.seconds += passed;
+        result.seconds += passed * contention;
         for r in &mut running {
             let whole = steps[r.step].seconds(share, threads);
             r.left = (r.left - passed / whole.max(f64::MIN_POSITIVE)).max(0.0);

@@ -112,9 +112,16 @@ impl Job<'_> {
         &self,
         log_n: u32,
     ) -> std::result::Result<(ChainRequest, HeProfile), String> {
-        let chain = self.chain(log_n, *SCALE_BITS.start(), 0.0);
-        let profile = self.scheme.profile(&chain)?;
-        Ok((chain, profile))
+        // Primes near the smallest scale may be too few for many levels.
+        let mut refusal = None;
+        for bits in SCALE_BITS.step_by(2) {
+            let chain = self.chain(log_n, bits, 0.0);
+            match self.scheme.profile(&chain) {
+                Ok(profile) => return Ok((chain, profile)),
+                Err(why) => refusal = refusal.or(Some(why)),
+            }
+        }
+        Err(refusal.unwrap_or_default())
     }
 
     /// On a set with a bootstrapping; `network` is in single steps.

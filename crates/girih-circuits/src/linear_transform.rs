@@ -334,6 +334,10 @@ impl ConstantSource for Turned {
         values.rotate_right(self.1);
         values
     }
+
+    fn period(&self, _: usize, slots: usize) -> usize {
+        self.0.period(slots)
+    }
 }
 
 fn rotation(r: usize) -> Rotation {

@@ -236,10 +236,17 @@ pub fn noise_profile(params: &Params) -> NoiseProfile {
 /// Bytes of a process that has done nothing yet: code, allocator, stacks.
 const BASE_BYTES: u64 = 24 << 20;
 
+/// Polynomials over all primes whose buffers wait to be used again at the peak of a run: fitted to the peaks of processes that generate keys,
+/// encrypt and evaluate.
+const SPARE_POLYNOMIALS: u64 = 48;
+
 /// Bytes of the tables of a ring: for every prime the powers of its root and their quotients, forwards and backwards.
 fn table_bytes(params: &Params) -> u64 {
-    let primes = params.ring().q_len() + params.ring().p_len();
-    4 * 8 * (primes * params.n()) as u64
+    4 * 8 * (primes(params) * params.n()) as u64
+}
+
+fn primes(params: &Params) -> usize {
+    params.ring().q_len() + params.ring().p_len()
 }
 
 /// Slots, levels, seconds, bytes and errors of a parameter set on a machine.
@@ -272,6 +279,7 @@ pub fn profile(params: &Params, machine: &Machine) -> HeProfile {
         log_scale: chain.iter().map(|(_, info)| info.scale.log2()).collect(),
         threads: machine.threads(),
         base_bytes: BASE_BYTES + table_bytes(params),
+        spare_bytes: SPARE_POLYNOMIALS * row * primes(params) as u64,
         seconds,
         together,
         ciphertext_bytes: limbs().map(|l| 2 * l * row).collect(),

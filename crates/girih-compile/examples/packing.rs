@@ -52,6 +52,7 @@ fn profile(slots: usize, depth: usize) -> HeProfile {
         threads: 1,
         together: BTreeMap::new(),
         base_bytes: 0,
+        spare_bytes: 0,
         slots,
         log_scale: vec![30.0; depth + 1],
         seconds: BTreeMap::from(prices.map(|(p, s)| (p, vec![s; depth + 1]))),

@@ -9,6 +9,12 @@ use std::sync::Arc;
 pub trait ConstantSource: Send + Sync {
     /// The slots of constant `index`; those that are missing are zero.
     fn slots(&self, index: usize) -> Vec<f64>;
+
+    /// A power of two by which constant `index` is known to repeat in so many slots: all of them if nothing is known.
+    fn period(&self, index: usize, slots: usize) -> usize {
+        let _ = index;
+        slots
+    }
 }
 
 /// The slots of a constant.
@@ -30,12 +36,12 @@ impl ConstantValues {
         }
     }
 
-    /// The smallest power of two by which the values repeat in so many slots, [`period`]; all slots if they are computed.
+    /// The smallest power of two by which the values repeat in so many slots, [`period`]; what the source knows if they are computed.
     #[must_use]
     pub fn period(&self, slots: usize) -> usize {
         match self {
             ConstantValues::Stored(values) => period(values, 0.0, slots),
-            ConstantValues::Computed(..) => slots,
+            ConstantValues::Computed(source, index) => source.period(*index, slots),
         }
     }
 

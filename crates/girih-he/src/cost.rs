@@ -55,6 +55,8 @@ pub struct Cost {
     pub key_bytes: u64,
     /// Bytes of the process itself and of the scheme's tables.
     pub base_bytes: u64,
+    /// Bytes of buffers that wait to be used again.
+    pub spare_bytes: u64,
 }
 
 impl Cost {
@@ -68,6 +70,7 @@ impl Cost {
     #[must_use]
     pub fn peak_bytes(&self) -> u64 {
         self.base_bytes
+            + self.spare_bytes
             + self.peak_ciphertext_bytes
             + self.scratch_bytes
             + self.input_bytes
@@ -148,6 +151,7 @@ pub fn price_stored(program: &Program, storage: &Storage<'_>, profile: &HeProfil
     let mut cost = Cost {
         regions: program.regions.clone(),
         base_bytes: profile.base_bytes,
+        spare_bytes: profile.spare_bytes,
         ..Cost::default()
     };
     let key_bytes = |level| bytes(&profile.key_bytes, level);

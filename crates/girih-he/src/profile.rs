@@ -207,6 +207,8 @@ pub struct HeProfile {
     pub together: BTreeMap<Primitive, Vec<f64>>,
     /// Bytes of a process before it holds a key, tables of the scheme included.
     pub base_bytes: u64,
+    /// Bytes of buffers that were used before and wait to be used again.
+    pub spare_bytes: u64,
     /// Bytes of a ciphertext, by level.
     pub ciphertext_bytes: Vec<u64>,
     /// Bytes of an encoded constant, by level.

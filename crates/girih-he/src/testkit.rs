@@ -28,6 +28,7 @@ pub(crate) fn profile(slots: usize, top: u8) -> HeProfile {
         seconds,
         together: BTreeMap::new(),
         base_bytes: 0,
+        spare_bytes: 0,
         ciphertext_bytes: (0..levels as u64).map(|l| 1000 * (l + 1)).collect(),
         plaintext_bytes: (0..levels as u64).map(|l| 500 * (l + 1)).collect(),
         lazy_plaintext_bytes: (0..levels as u64).map(|l| 500 * (l + 2)).collect(),

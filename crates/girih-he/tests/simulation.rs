@@ -20,6 +20,7 @@ fn profile(threads: usize) -> HeProfile {
         ]),
         together: BTreeMap::from([(Primitive::MulPlain, vec![0.6; 3])]),
         base_bytes: 1000,
+        spare_bytes: 0,
         ciphertext_bytes: vec![100; 3],
         plaintext_bytes: vec![50; 3],
         lazy_plaintext_bytes: vec![60; 3],

@@ -48,6 +48,7 @@ impl Scheme for Prices {
             threads: 1,
             together: BTreeMap::new(),
             base_bytes: 0,
+            spare_bytes: 0,
             slots,
             log_scale: (0..levels)
                 .map(|_| f64::from(*chain.level_bits.first().unwrap_or(&30)))

@@ -145,6 +145,15 @@ impl ConstantSource for ComputedDiagonals {
         });
         slots
     }
+
+    fn period(&self, _: usize, _: usize) -> usize {
+        let units = match self.strategy {
+            Strategy::Direct => self.output.period,
+            Strategy::FoldOuter => self.span,
+            Strategy::FoldInner => self.output.units,
+        };
+        units * self.batch
+    }
 }
 
 #[cfg(test)]

@@ -95,6 +95,15 @@ fn compare(stored: &LinearTransform, computed: &LinearTransform) {
     for (key, values) in computed.diagonals() {
         let zero = values.slots().iter().all(|v| *v == 0.0);
         assert_eq!(zero, stored.diagonals().all(|d| d.0 != key), "{key:?}");
+        let slots = values.slots();
+        let (known, found) = (
+            values.period(slots.len()),
+            ConstantValues::from(slots.clone()).period(slots.len()),
+        );
+        assert!(
+            known.is_multiple_of(found),
+            "{key:?}: {known} is no period, {found} is the smallest"
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 mod calibrate;
 mod common;
 mod fit;
+mod plans;
 mod refusals;
 mod reports;
 mod roles;

@@ -28,7 +28,7 @@ pub struct Measurement {
 /// A machine: measured primitives, and the number of threads.
 ///
 /// What was not measured is the work of the primitive in rows (see [`profile`](super::profile)) times the speeds of
-/// [`Rows::shipped`], times what measurements at that ring degree took in proportion to it: `measured / formula`, interpolated between the
+/// `Rows::shipped`, times what measurements at that ring degree took in proportion to it: `measured / formula`, interpolated between the
 /// logarithms of the limbs. Without measurements that is 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Machine {

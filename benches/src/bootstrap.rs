@@ -1,9 +1,7 @@
 //! Bootstrapping: every preset at every number of slots in a process of its own, and OpenFHE's beside it.
 
 use std::hint::black_box;
-use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -17,9 +15,9 @@ use rand_core::{Rng, SeedableRng};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::Bench;
 use crate::peers::Python;
 use crate::record::{Effort, Record, human_ns};
+use crate::{Bench, own_process};
 
 /// Slots besides all of them, for the first preset.
 const FEW_SLOTS: usize = 4096;
@@ -84,11 +82,7 @@ pub(crate) fn run(bench: &Bench, json: Option<&Path>) -> anyhow::Result<()> {
     }
     println!("{}", table(&rows));
     if let Some(path) = json {
-        let mut file = std::fs::File::create(path)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        for row in &rows {
-            writeln!(file, "{row}")?;
-        }
+        own_process::write(&rows, path)?;
     }
     Ok(())
 }
@@ -97,34 +91,16 @@ pub(crate) fn run(bench: &Bench, json: Option<&Path>) -> anyhow::Result<()> {
 fn openfhe(threads: usize) -> anyhow::Result<Vec<Value>> {
     let python = Python::prepare()?;
     let printed = python.run::<&str>("openfhe_bootstrap.py", &[], threads)?;
-    Ok(lines(&printed)?.into_iter().map(with_merit).collect())
+    Ok(own_process::lines(&printed)?
+        .into_iter()
+        .map(with_merit)
+        .collect())
 }
 
 fn in_own_process(preset: &str, slots: usize, bench: &Bench) -> anyhow::Result<Value> {
-    let program = std::env::current_exe().context("cannot find this program")?;
-    let output = Command::new(program)
-        .args(["bootstrap", "--preset", preset])
-        .args(["--slots", &slots.to_string()])
-        .args(["--threads", &bench.threads.to_string()])
-        .args(bench.quick.then_some("--quick"))
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot start another process")?;
-    anyhow::ensure!(
-        output.status.success(),
-        "{preset} failed ({})",
-        output.status
-    );
-    let text = String::from_utf8(output.stdout).context("a measurement is text")?;
-    lines(&text)?.pop().context("no measurement")
-}
-
-/// The JSON objects among lines.
-fn lines(text: &str) -> anyhow::Result<Vec<Value>> {
-    let objects = text.lines().filter(|line| line.starts_with('{'));
-    objects
-        .map(|line| serde_json::from_str(line).with_context(|| line.to_string()))
-        .collect()
+    let slots = slots.to_string();
+    let arguments = ["bootstrap", "--preset", preset, "--slots", &slots];
+    own_process::measured(preset, arguments, bench)
 }
 
 /// Slots times bits left times bits of precision, per second.
@@ -302,13 +278,13 @@ mod tests {
     fn lines_of_processes_become_rows() {
         let text = "a warning\n{\"impl\": \"openfhe\", \"slots\": 8, \"modulus_bits_left\": 10, \
                     \"precision_mean_bits\": 2, \"median_ns\": 1000000000}\n";
-        let rows: Vec<Value> = lines(text)
+        let rows: Vec<Value> = own_process::lines(text)
             .expect("one")
             .into_iter()
             .map(with_merit)
             .collect();
         assert_eq!(rows[0]["merit"], 160.0);
         assert!(table(&rows).to_string().contains("openfhe"));
-        assert!(lines("{broken").is_err());
+        assert!(own_process::lines("{broken").is_err());
     }
 }

@@ -11,6 +11,7 @@ mod machine;
 mod nn;
 mod nonlinear;
 mod ntt;
+mod own_process;
 mod peers;
 mod record;
 mod roofline;

@@ -3,9 +3,8 @@
 
 mod cases;
 
-use std::io::Write as _;
+use std::ffi::OsStr;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::Context as _;
@@ -18,8 +17,8 @@ use rand_core::SeedableRng;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::Bench;
 use crate::record::{Effort, Record, human_ns};
+use crate::{Bench, own_process};
 use cases::{CASES, Case, Peer};
 
 /// One case, beyond the usual fields.
@@ -71,35 +70,16 @@ pub(crate) fn run(bench: &Bench, alexnet: bool, json: Option<&Path>) -> anyhow::
     }
     println!("{}", table(&rows));
     if let Some(path) = json {
-        let mut file = std::fs::File::create(path)
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        for row in &rows {
-            writeln!(file, "{row}")?;
-        }
+        own_process::write(&rows, path)?;
     }
     Ok(())
 }
 
 fn in_own_process(case: &str, bench: &Bench) -> anyhow::Result<Value> {
-    let program = std::env::current_exe().context("cannot find this program")?;
-    let output = Command::new(program)
-        .args(["tiles", "--case", case])
-        .args(["--threads", &bench.threads.to_string()])
-        .args(bench.quick.then_some("--quick"))
-        .args(
-            bench
-                .machine
-                .iter()
-                .flat_map(|path| [Path::new("--machine"), path]),
-        )
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot start another process")?;
-    anyhow::ensure!(output.status.success(), "{case} failed ({})", output.status);
-    let text = String::from_utf8(output.stdout).context("a measurement is text")?;
-    let last = text.lines().rev().find(|line| line.starts_with('{'));
-    let line = last.context("no measurement")?;
-    serde_json::from_str(line).with_context(|| line.to_string())
+    let machine = bench.machine.iter();
+    let machine = machine.flat_map(|path| [OsStr::new("--machine"), path.as_os_str()]);
+    let arguments = ["tiles", "--case", case].map(OsStr::new);
+    own_process::measured(case, arguments.into_iter().chain(machine), bench)
 }
 
 /// One case in this process: one JSON object on standard output.

@@ -11,25 +11,18 @@ use num_complex::Complex64;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
-type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+#[path = "common/arguments.rs"]
+mod arguments;
+use arguments::{Outcome, on_preset};
 
-fn main() -> Outcome {
-    let mut arguments = std::env::args().skip(1);
-    let name = arguments.next().unwrap_or_else(|| "fast".into());
-    let threads: usize = arguments.next().map_or(Ok(1), |a| a.parse())?;
-    let slots: Option<usize> = arguments.next().map(|a| a.parse()).transpose()?;
-    let preset = Preset::by_name(&name)?.ok_or_else(|| format!("no preset {name:?}"))?;
-    let preset = match slots {
-        Some(slots) => preset.with_slots(slots),
-        None => preset,
-    };
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()?
-        .install(|| run(&preset))
+fn main() -> Outcome<()> {
+    on_preset(|preset, further| match further.first() {
+        Some(slots) => run(&preset.with_slots(slots.parse()?)),
+        None => run(&preset),
+    })
 }
 
-fn run(preset: &Preset) -> Outcome {
+fn run(preset: &Preset) -> Outcome<()> {
     let plan = preset.plan()?;
     let params = plan.params().clone();
     println!("{params}");

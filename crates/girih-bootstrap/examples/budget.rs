@@ -7,24 +7,18 @@ use girih_he::KeyManifest;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
+#[path = "common/arguments.rs"]
+mod arguments;
+use arguments::{Outcome, on_preset};
 #[path = "common/stages.rs"]
 mod stages;
-use stages::{Outcome, deviation, measure};
+use stages::{deviation, measure};
 
 fn main() -> Outcome<()> {
-    let mut arguments = std::env::args().skip(1);
-    let name = arguments.next().unwrap_or_else(|| "fast".into());
-    let threads: usize = arguments.next().map_or(Ok(1), |a| a.parse())?;
-    let slots: Option<usize> = arguments.next().map(|a| a.parse()).transpose()?;
-    let preset = Preset::by_name(&name)?.ok_or_else(|| format!("no preset {name:?}"))?;
-    let preset = match slots {
-        Some(slots) => preset.with_slots(slots),
-        None => preset,
-    };
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()?
-        .install(|| run(&preset))
+    on_preset(|preset, further| match further.first() {
+        Some(slots) => run(&preset.with_slots(slots.parse()?)),
+        None => run(&preset),
+    })
 }
 
 fn run(preset: &Preset) -> Outcome<()> {

@@ -10,24 +10,21 @@ use girih_he::{KeyManifest, Level};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
+#[path = "common/arguments.rs"]
+mod arguments;
+use arguments::{Outcome, on_preset};
 #[path = "common/walk.rs"]
 mod walk;
-use walk::{Outcome, Walk};
+use walk::Walk;
 
 /// How long a walk with a state takes at a time.
 const PIECE: Duration = Duration::from_secs(90);
 
 fn main() -> Outcome<()> {
-    let mut arguments = std::env::args().skip(1);
-    let name = arguments.next().unwrap_or_else(|| "fast".into());
-    let threads: usize = arguments.next().map_or(Ok(1), |a| a.parse())?;
-    let rounds: u64 = arguments.next().map_or(Ok(40), |a| a.parse())?;
-    let state = arguments.next();
-    let preset = Preset::by_name(&name)?.ok_or_else(|| format!("no preset {name:?}"))?;
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()?
-        .install(|| run(&preset, rounds, state.as_deref().map(Path::new)))
+    on_preset(|preset, further| {
+        let rounds = further.first().map_or(Ok(40), |a| a.parse())?;
+        run(&preset, rounds, further.get(1).map(Path::new))
+    })
 }
 
 fn run(preset: &Preset, rounds: u64, state: Option<&Path>) -> Outcome<()> {

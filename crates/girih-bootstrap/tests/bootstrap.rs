@@ -1,15 +1,11 @@
 //! Bootstrapping at small, insecure degrees: the values come back, with levels.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
-
 use girih_bootstrap::{
-    BootstrapKeys, BootstrapPlan, BootstrapSpec, Bootstrapper, Diagonals, Error, Giants, Order,
-    Refinement,
+    BootstrapKeys, BootstrapPlan, BootstrapSpec, Bootstrapper, Error, Giants, Order, Refinement,
 };
 use girih_ckks::{
-    Ciphertext, Decryptor, Encoder, KeyGenerator, Params, ParamsSpec, SecretKey, Security,
-    SymmetricEncryptor,
+    Ciphertext, Decryptor, Encoder, KeyGenerator, Params, SecretKey, SymmetricEncryptor,
 };
 use girih_he::{Evaluator as _, KeyManifest, Level, Leveled, SlotValues};
 use girih_polyfit::trigonometric::{ModularMethod, ModularReduction};
@@ -17,7 +13,9 @@ use num_complex::Complex64;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-const LOG_N: u8 = 11;
+#[path = "common/small.rs"]
+mod small;
+use small::LOG_N;
 
 /// Insecure: for tests only. Levels from the bottom: the application's, three to slots, the reduction, three to coefficients.
 fn params(application: usize, reduction: usize) -> Params {
@@ -34,16 +32,7 @@ fn params(application: usize, reduction: usize) -> Params {
         (top + 2, 47),
         (top + 3, 49),
     ];
-    Params::try_new(ParamsSpec {
-        log_n: LOG_N,
-        first_bits: 48,
-        scale_bits,
-        linear_bits: BTreeMap::from(linear),
-        special_count: 8,
-        special_bits: 47,
-        security: Security::Insecure,
-    })
-    .unwrap()
+    small::params(scale_bits, linear)
 }
 
 fn spec(slots: usize, arcsine: usize) -> BootstrapSpec {
@@ -52,19 +41,8 @@ fn spec(slots: usize, arcsine: usize) -> BootstrapSpec {
         doublings: 3,
         arcsine,
     };
-    BootstrapSpec {
-        slots,
-        values: SlotValues::Complex,
-        order: Order::RaiseFirst,
-        to_coefficients: 3,
-        reduction: ModularReduction::new(15, 1.1 / 256.0, method).unwrap(),
-        to_slots: 3,
-        weight: 32,
-        babies: 8,
-        giants: Giants::Apart,
-        diagonals: Diagonals::Rows,
-        refinement: None,
-    }
+    let reduction = ModularReduction::new(15, 1.1 / 256.0, method).unwrap();
+    small::spec(slots, reduction, Giants::Apart)
 }
 
 struct World {

@@ -1,14 +1,11 @@
 //! The errors of all stages against the budget, at a small, insecure degree.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
-
 use girih_bootstrap::{
-    BootstrapKeys, BootstrapPlan, BootstrapSpec, Bootstrapper, Diagonals, Giants, Order, Preset,
-    Stage,
+    BootstrapKeys, BootstrapPlan, BootstrapSpec, Bootstrapper, Giants, Order, Preset, Stage,
 };
-use girih_ckks::{KeyGenerator, Params, ParamsSpec, Security};
-use girih_he::{KeyManifest, Level, SlotValues};
+use girih_ckks::{KeyGenerator, Params};
+use girih_he::{KeyManifest, Level};
 use girih_polyfit::overflow::Overflow;
 use girih_polyfit::trigonometric::{ModularMethod, ModularReduction};
 use rand_chacha::ChaCha20Rng;
@@ -17,41 +14,23 @@ use rand_core::SeedableRng;
 #[path = "../examples/common/stages.rs"]
 mod stages;
 
-const LOG_N: u8 = 11;
+#[path = "common/small.rs"]
+mod small;
+use small::LOG_N;
 
 /// Insecure: for tests only. `top` bits are consumed by each factor to coefficients.
 fn params(top: u8) -> Params {
     let mut scale_bits = vec![40, 40, 40, 46, 51, 64, 54, 54, 55, 56, 57, 59, 61, 58];
     scale_bits.extend([58; 3]);
     let linear = [(3, 39), (4, 37), (5, 42), (14, top), (15, top), (16, top)];
-    Params::try_new(ParamsSpec {
-        log_n: LOG_N,
-        first_bits: 48,
-        scale_bits,
-        linear_bits: BTreeMap::from(linear),
-        special_count: 8,
-        special_bits: 47,
-        security: Security::Insecure,
-    })
-    .unwrap()
+    small::params(scale_bits, linear)
 }
 
 fn spec(slots: usize) -> BootstrapSpec {
     let method = ModularMethod::default();
     let integers = Overflow::sparse(32).unwrap();
-    BootstrapSpec {
-        slots,
-        values: SlotValues::Complex,
-        order: Order::RaiseFirst,
-        to_coefficients: 3,
-        reduction: ModularReduction::weighted(&integers, 15, 1.1 / 256.0, method).unwrap(),
-        to_slots: 3,
-        weight: 32,
-        babies: 8,
-        giants: Giants::Horner,
-        diagonals: Diagonals::Rows,
-        refinement: None,
-    }
+    let reduction = ModularReduction::weighted(&integers, 15, 1.1 / 256.0, method).unwrap();
+    small::spec(slots, reduction, Giants::Horner)
 }
 
 #[test]

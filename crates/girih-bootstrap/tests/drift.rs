@@ -1,14 +1,11 @@
 //! Errors of bootstrappings in sequence, at a small, insecure degree.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
 use std::f64::consts::PI;
 
-use girih_bootstrap::{
-    BootstrapKeys, BootstrapPlan, BootstrapSpec, Bootstrapper, Diagonals, Giants, Order, Stage,
-};
-use girih_ckks::{KeyGenerator, Params, ParamsSpec, Security};
-use girih_he::{KeyManifest, SlotValues};
+use girih_bootstrap::{BootstrapKeys, BootstrapPlan, Bootstrapper, Giants, Stage};
+use girih_ckks::KeyGenerator;
+use girih_he::KeyManifest;
 use girih_polyfit::overflow::Overflow;
 use girih_polyfit::trigonometric::{ModularMethod, ModularReduction};
 use rand_chacha::ChaCha20Rng;
@@ -17,7 +14,9 @@ use rand_core::SeedableRng;
 #[path = "../examples/common/walk.rs"]
 mod walk;
 
-const LOG_N: u8 = 11;
+#[path = "common/small.rs"]
+mod small;
+
 const ROUNDS: u64 = 10;
 
 /// Insecure: for tests only. The application's scale is `2^bits`, `q_0 = 2^48`.
@@ -25,31 +24,11 @@ fn plan(bits: u8) -> BootstrapPlan {
     let mut scale_bits = vec![bits, bits, bits, 46, 51, 64, 54, 54, 55, 56, 57, 59, 61, 58];
     scale_bits.extend([58; 3]);
     let linear = [(3, 39), (4, 39), (5, 42), (14, 49), (15, 49), (16, 49)];
-    let params = Params::try_new(ParamsSpec {
-        log_n: LOG_N,
-        first_bits: 48,
-        scale_bits,
-        linear_bits: BTreeMap::from(linear),
-        special_count: 8,
-        special_bits: 47,
-        security: Security::Insecure,
-    });
+    let params = small::params(scale_bits, linear);
     let integers = Overflow::sparse(32).unwrap();
     let (radius, method) = (1.1 / 256.0, ModularMethod::default());
-    let params = params.unwrap();
-    let spec = BootstrapSpec {
-        slots: params.slots(),
-        values: SlotValues::Complex,
-        order: Order::RaiseFirst,
-        to_coefficients: 3,
-        reduction: ModularReduction::weighted(&integers, 15, radius, method).unwrap(),
-        to_slots: 3,
-        weight: 32,
-        babies: 8,
-        giants: Giants::Horner,
-        diagonals: Diagonals::Rows,
-        refinement: None,
-    };
+    let reduction = ModularReduction::weighted(&integers, 15, radius, method).unwrap();
+    let spec = small::spec(params.slots(), reduction, Giants::Horner);
     BootstrapPlan::try_new(&params, spec).unwrap()
 }
 
@@ -69,6 +48,26 @@ fn walk(plan: &BootstrapPlan) -> Vec<f64> {
             errors.deviation
         })
         .collect()
+}
+
+/// A walk in pieces is the walk in one.
+#[test]
+fn a_walk_is_continued_from_its_ciphertext() {
+    let plan = plan(40);
+    let mut rng = ChaCha20Rng::from_seed([3; 32]);
+    let secret = KeyGenerator::new(plan.params()).secret_key(&mut rng);
+    let keys = BootstrapKeys::generate(&plan, &KeyManifest::default(), &secret, &mut rng).unwrap();
+    let bootstrapper = Bootstrapper::try_new(plan, keys).unwrap();
+    let mut whole = walk::Walk::start(&bootstrapper, &secret).unwrap();
+    whole.step().unwrap();
+    let left = whole.ciphertext().clone();
+    let mut pieces = walk::Walk::resume(&bootstrapper, &secret, left, whole.round());
+    whole.step().unwrap();
+    pieces.step().unwrap();
+    assert_eq!(pieces.round(), 2);
+    assert_eq!(pieces.ciphertext(), whole.ciphertext());
+    let (whole, pieces) = (whole.errors().unwrap(), pieces.errors().unwrap());
+    assert!((whole.deviation - pieces.deviation).abs() <= 1e-9 * whole.deviation);
 }
 
 /// The exponent of growth, by least squares on logarithms.

@@ -4,13 +4,9 @@
 use std::collections::BTreeMap;
 use std::f64::consts::PI;
 
-use girih_bootstrap::{
-    BootstrapKeys, BootstrapPlan, BootstrapSpec, Bootstrapper, Diagonals, Giants, Order, Preset,
-};
-use girih_ckks::{
-    Ciphertext, Decryptor, Encoder, KeyGenerator, Params, ParamsSpec, Security, SymmetricEncryptor,
-};
-use girih_he::{KeyManifest, Level, SlotValues};
+use girih_bootstrap::{BootstrapKeys, BootstrapPlan, Bootstrapper, Giants, Preset};
+use girih_ckks::{Ciphertext, Decryptor, Encoder, KeyGenerator, Params, SymmetricEncryptor};
+use girih_he::{KeyManifest, Level};
 use girih_polyfit::overflow::Overflow;
 use girih_polyfit::trigonometric::{
     Message, ModularMethod, ModularReduction, ReductionSetting, rounding_deviation,
@@ -19,7 +15,10 @@ use num_complex::Complex64;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-const LOG_N: u8 = 11;
+#[path = "common/small.rs"]
+mod small;
+use small::LOG_N;
+
 const APPLICATION: u8 = 2;
 const FACTORS: u8 = 3;
 
@@ -33,16 +32,7 @@ fn params(reduction: &[u8]) -> Params {
     let top = scale_bits.len() as u8;
     scale_bits.extend([*reduction.last().unwrap(); FACTORS as usize]);
     let linear = (0..FACTORS).flat_map(|k| [(APPLICATION + 1 + k, 47), (top + k, 49)]);
-    Params::try_new(ParamsSpec {
-        log_n: LOG_N,
-        first_bits: 48,
-        scale_bits,
-        linear_bits: BTreeMap::from_iter(linear),
-        special_count: 8,
-        special_bits: 47,
-        security: Security::Insecure,
-    })
-    .unwrap()
+    small::params(scale_bits, linear)
 }
 
 /// Numbers in `[-1, 1]`, as good as random here.
@@ -68,19 +58,7 @@ fn roundings_and_fit_are_as_predicted() {
         [79, 59, 54, 55, 65, 57, 59, 65, 57],
     ] {
         let params = params(&scales);
-        let spec = BootstrapSpec {
-            slots: params.slots(),
-            values: SlotValues::Complex,
-            order: Order::RaiseFirst,
-            to_coefficients: FACTORS.into(),
-            reduction: reduction.clone(),
-            to_slots: FACTORS.into(),
-            weight: 32,
-            babies: 8,
-            giants: Giants::Apart,
-            diagonals: Diagonals::Rows,
-            refinement: None,
-        };
+        let spec = small::spec(params.slots(), reduction.clone(), Giants::Apart);
         let plan = BootstrapPlan::try_new(&params, spec).unwrap();
         let mut rng = ChaCha20Rng::from_seed([9; 32]);
         let secret = KeyGenerator::new(&params).secret_key(&mut rng);

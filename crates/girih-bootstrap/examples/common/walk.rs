@@ -42,7 +42,6 @@ impl<'a> Walk<'a> {
     }
 
     /// After `round` rounds, with the ciphertext that was left.
-    #[allow(dead_code, reason = "for walks in pieces")]
     pub(crate) fn resume(
         bootstrapper: &'a Bootstrapper,
         secret: &'a SecretKey,
@@ -68,7 +67,6 @@ impl<'a> Walk<'a> {
     }
 
     /// The ciphertext.
-    #[allow(dead_code, reason = "for walks in pieces")]
     pub(crate) fn ciphertext(&self) -> &Ciphertext {
         &self.x
     }

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use girih_model::{Graph, Node, NodeId, Op};
 use girih_nn::{Affine, Matrix, Window, maps};
 use girih_polyfit::EvaluationPlan;
+use ndarray::Array1;
 
 use crate::ranges::Ranges;
 use crate::{Error, Result};
@@ -348,10 +349,7 @@ impl Builder<'_> {
                 let flat: Vec<f64> = weight.iter().copied().collect();
                 let (image, filters) = (image(node, shape(0))?, weight.shape()[0]);
                 let matrix = maps::conv2d(image, &flat, filters, *groups, window)?;
-                let pixels = node.shape.iter().product();
-                let shift = bias
-                    .as_ref()
-                    .map_or(Vec::new(), |b| spread(&b.to_vec(), pixels));
+                let shift = of_filters(bias.as_ref(), node);
                 self.then(operand(0), source(0), &matrix, &shift)
             }
             Op::ConvTranspose2d {
@@ -373,10 +371,7 @@ impl Builder<'_> {
                 let (image, filters) = (image(node, shape(0))?, weight.shape()[1] * groups);
                 let matrix =
                     maps::conv_transpose2d(image, &flat, filters, *groups, window, *extra)?;
-                let pixels = node.shape.iter().product();
-                let shift = bias
-                    .as_ref()
-                    .map_or(Vec::new(), |b| spread(&b.to_vec(), pixels));
+                let shift = of_filters(bias.as_ref(), node);
                 self.then(operand(0), source(0), &matrix, &shift)
             }
             Op::Dense { weight, bias } => {
@@ -568,6 +563,12 @@ fn image(node: &Node, shape: &[usize]) -> Result<[usize; 3]> {
         node: node.name.clone(),
         shape: shape.to_vec(),
     })
+}
+
+/// The bias of every filter, repeated over the pixels of the result; nothing if there is none.
+fn of_filters(bias: Option<&Array1<f64>>, node: &Node) -> Vec<f64> {
+    let pixels = node.shape.iter().product();
+    bias.map_or(Vec::new(), |b| spread(&b.to_vec(), pixels))
 }
 
 /// One value per channel, repeated over the pixels.

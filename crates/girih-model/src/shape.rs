@@ -2,7 +2,7 @@
 
 use crate::error::{ModelError, Result};
 use crate::op::Op;
-use ndarray::{ArrayBase, Data, Dimension};
+use ndarray::{Array1, ArrayBase, Data, Dimension};
 
 /// Most values that one tensor of one batch item may have: 2^28 (2 GiB as `f64`).
 ///
@@ -49,6 +49,12 @@ pub fn windows(
         return None;
     }
     Some(padded.checked_sub(kernel)? / stride + 1)
+}
+
+/// What is wrong with a bias for so many results, if anything.
+fn misfit(bias: Option<&Array1<f64>>, results: usize, what: &str) -> Option<String> {
+    let given = bias?.len();
+    (given != results).then(|| format!("{given} biases for {results} {what}"))
 }
 
 /// Shape of `op(operands)`, all shapes without the batch.
@@ -98,10 +104,8 @@ pub fn infer(name: &str, op: &Op, operands: &[&[usize]]) -> Result<Vec<usize>> {
                     weight.shape()
                 ));
             }
-            if let Some(b) = bias
-                && b.len() != out
-            {
-                return fail(format!("{} biases for {out} channels", b.len()));
+            if let Some(why) = misfit(bias.as_ref(), out, "channels") {
+                return fail(why);
             }
             let plane = match (reach(kh, dilation[0]), reach(kw, dilation[1])) {
                 (Some(high), Some(wide)) => window_plane([h, w], [high, wide], *stride, *pad),
@@ -134,10 +138,8 @@ pub fn infer(name: &str, op: &Op, operands: &[&[usize]]) -> Result<Vec<usize>> {
                     weight.shape()
                 ));
             }
-            if let Some(b) = bias
-                && b.len() != out
-            {
-                return fail(format!("{} biases for {out} channels", b.len()));
+            if let Some(why) = misfit(bias.as_ref(), out, "channels") {
+                return fail(why);
             }
             let lines = [0, 1].map(|i| {
                 let cut = pad[i].checked_add(pad[i + 2])?;
@@ -159,10 +161,8 @@ pub fn infer(name: &str, op: &Op, operands: &[&[usize]]) -> Result<Vec<usize>> {
                     weight.shape()
                 ));
             }
-            if let Some(b) = bias
-                && b.len() != out
-            {
-                return fail(format!("{} biases for {out} outputs", b.len()));
+            if let Some(why) = misfit(bias.as_ref(), out, "outputs") {
+                return fail(why);
             }
             vec![out]
         }
